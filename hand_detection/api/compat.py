@@ -1,0 +1,95 @@
+"""`activate()`: makes `object_detection` and `nets` importable on today's TensorFlow."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hand_detection.console import UserError
+from hand_detection.paths import API
+
+RESEARCH = API / "research"
+
+
+@cache
+def activate(research: Path = RESEARCH) -> Any:
+    """Prepare this process for the API; return `tensorflow.compat.v1`.
+
+    To be called before anything of the API is imported. TensorFlow is put into the behaviour
+    of its version 1 for the whole process: graphs, sessions and reference variables.
+
+    Raises:
+        UserError: the API is not installed.
+    """
+    if not (research / "object_detection").is_dir():
+        raise UserError("the Object Detection API is not installed: run ./install.sh first")
+    # Read by tf-keras and TensorFlow at import.
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Before any module of the API can load pyplot: a server has no display.
+    os.environ["MPLBACKEND"] = "Agg"
+    for folder in (research / "slim", research):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+
+    with _silent_start():
+        tf = importlib.import_module("tensorflow.compat.v1")
+    tf.logging.set_verbosity(tf.logging.ERROR)
+    tf.disable_v2_behavior()
+    _restore_names_for_tf_slim()
+    from hand_detection.api import contrib, estimator
+
+    tf.contrib = contrib.install()
+    tf.estimator = estimator.module()
+    return tf
+
+
+@contextmanager
+def _silent_start() -> Iterator[None]:
+    """Hide what TensorFlow's C++ libraries print while they load; no setting turns it off."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _restore_names_for_tf_slim() -> None:
+    """tf-slim 1.1.0 (2020) reaches into TensorFlow and Keras for names that have moved since."""
+    import tensorflow as tf2
+    import tf_keras
+    from tensorflow.python.framework import ops
+    from tensorflow.python.ops import control_flow_assert, control_flow_case, control_flow_ops
+    from tensorflow.python.ops import cond, while_loop
+
+    layers = importlib.import_module("tf_keras.src.legacy_tf_layers")
+    tf_keras.legacy_tf_layers = layers
+    sys.modules["tf_keras.legacy_tf_layers"] = layers
+    for name in ("base", "convolutional", "core", "normalization", "pooling"):
+        module: ModuleType = importlib.import_module(f"tf_keras.src.legacy_tf_layers.{name}")
+        setattr(layers, name, module)
+        sys.modules[f"tf_keras.legacy_tf_layers.{name}"] = module
+
+    moved = {
+        "Assert": control_flow_assert.Assert,
+        "case": control_flow_case.case,
+        "cond": cond.cond,
+        "while_loop": while_loop.while_loop,
+    }
+    for name, function in moved.items():
+        if not hasattr(control_flow_ops, name):
+            setattr(control_flow_ops, name, function)
+    if not hasattr(ops, "Tensor"):
+        ops.Tensor = tf2.Tensor

@@ -1,0 +1,211 @@
+"""Brings the API's source files, unchanged: from the pinned submodule, or from PyPI.
+
+The submodule `models` is https://github.com/tensorflow/models at the commit that this
+repository's own tree records (`git ls-tree HEAD models`). Only the two folders that the
+tutorial needs are checked out.
+
+Where GitHub is out of reach, the same files, one year younger (2019-07-15), come from the wheel
+tf-object-detection 0.0.3 (Apache-2.0). It is downloaded and unpacked, never installed: its
+metadata asks for a TensorFlow that is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from hand_detection import files
+from hand_detection.console import UserError, say
+from hand_detection.paths import ROOT, SUBMODULE
+
+WANTED = ("research/object_detection", "research/slim")
+
+WHEEL_REQUIREMENT = "tf-object-detection==0.0.3"
+WHEEL_NAME = "tf_object_detection-0.0.3-py3-none-any.whl"
+WHEEL_SHA256 = "4cbb2cbe45d20f466cb1ae81eec5d8847d61bb1eb468c14657c0a6a121f90b42"
+# The wheel flattens research/slim into the top level.
+SLIM_PACKAGES = ("datasets", "deployment", "nets", "preprocessing")
+
+ANSWER_SECONDS = 10  # how long GitHub has to answer at all
+STALL_SECONDS = 30  # how long a running fetch may stand still
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the API's files came from: `kind` is submodule or registry."""
+
+    kind: str
+    version: str  # the commit, or the wheel with its sha256
+    reason: str  # why this source, in words
+
+
+class Unreachable(Exception):
+    """The submodule's repository did not answer; the text says how."""
+
+
+def bring(choice: str, research: Path, downloads: Path) -> Source:
+    """Copy the API's unchanged files into `research` (object_detection/ and slim/).
+
+    Args:
+        choice: submodule, registry or auto (the submodule, and PyPI if it cannot be reached).
+        research: an empty folder.
+        downloads: where a downloaded wheel is kept for the next time.
+
+    Raises:
+        UserError: the source that was asked for cannot be had.
+    """
+    reason = "asked for with --source"
+    if choice in ("submodule", "auto"):
+        try:
+            commit = checkout_submodule()
+        except Unreachable as error:
+            if choice == "submodule":
+                raise UserError(
+                    f"the submodule cannot be fetched: {error}. Try again, or take PyPI's copy "
+                    "with --source registry"
+                ) from None
+            reason = f"the submodule cannot be fetched: {error}"
+        else:
+            for wanted in WANTED:
+                shutil.copytree(SUBMODULE / wanted, research / Path(wanted).name)
+            return Source("submodule", commit, "its pinned commit could be fetched")
+    say(f"API source: PyPI ({WHEEL_REQUIREMENT}), because {reason}")
+    unpack_wheel(download_wheel(downloads), research)
+    return Source("registry", f"{WHEEL_NAME} sha256:{WHEEL_SHA256}", reason)
+
+
+def pinned_commit() -> str | None:
+    """The commit that this repository records for `models`; None outside a git clone."""
+    result = _git("ls-files", "--stage", "models", cwd=ROOT, check=False)
+    fields = result.stdout.split()
+    return fields[1] if result.returncode == 0 and fields[:1] == ["160000"] else None
+
+
+def checkout_submodule() -> str:
+    """Fetch and check out `models`: shallow, without blobs that are not wanted, sparse.
+
+    Safe to repeat after a kill: what is there already is kept.
+
+    Returns:
+        The commit.
+
+    Raises:
+        Unreachable: the repository does not answer in time, or this is no git clone.
+    """
+    commit = pinned_commit()
+    if commit is None:
+        raise Unreachable("this folder is no git clone, so no commit is recorded for models")
+    head = _head()
+    if head == commit:
+        return commit
+    url = _git(
+        "config", "--file", ".gitmodules", "submodule.models.url", cwd=ROOT
+    ).stdout.strip()
+    say(f"API source: {url} at {commit[:12]}")
+    try:
+        _git("ls-remote", "--exit-code", url, "HEAD", cwd=ROOT, timeout=ANSWER_SECONDS)
+        _git("submodule", "init", "models", cwd=ROOT)
+        git_dir = _submodule_git_dir()
+        # A kill can leave git's own lock files behind; this lock-holder is the only writer.
+        for lock in git_dir.rglob("*.lock"):
+            lock.unlink()
+        SUBMODULE.mkdir(exist_ok=True)
+        _git("init", "--quiet", f"--separate-git-dir={git_dir}", str(SUBMODULE), cwd=ROOT)
+        _git("config", "core.worktree", os.path.relpath(SUBMODULE, git_dir), cwd=SUBMODULE)
+        _git("config", "remote.origin.url", url, cwd=SUBMODULE)
+        _git("config", "remote.origin.promisor", "true", cwd=SUBMODULE)
+        _git("config", "remote.origin.partialclonefilter", "blob:none", cwd=SUBMODULE)
+        _git("sparse-checkout", "set", *WANTED, cwd=SUBMODULE)
+        _git("fetch", "--quiet", "--depth=1", "--filter=blob:none", "origin", commit, cwd=SUBMODULE)
+        # Without a HEAD, what lies there is left of a killed checkout; with one, git refuses
+        # to overwrite what a person changed.
+        force = ["--force"] if head is None else []
+        _git("checkout", "--quiet", *force, "--detach", commit, cwd=SUBMODULE)
+    except subprocess.TimeoutExpired:
+        raise Unreachable(f"{url} does not answer within {ANSWER_SECONDS} s") from None
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.strip().splitlines() or [f"git ended with {error.returncode}"]
+        raise Unreachable(lines[-1]) from None
+    return commit
+
+
+def _head() -> str | None:
+    """The commit that `models` has checked out. A killed checkout leaves none."""
+    if not (SUBMODULE / ".git").exists():
+        return None
+    result = _git("rev-parse", "--verify", "--quiet", "HEAD", cwd=SUBMODULE, check=False)
+    return result.stdout.strip() or None
+
+
+def _submodule_git_dir() -> Path:
+    path = _git("rev-parse", "--git-path", "modules/models", cwd=ROOT).stdout.strip()
+    git_dir = (ROOT / path).resolve()
+    git_dir.parent.mkdir(parents=True, exist_ok=True)
+    return git_dir
+
+
+def _git(
+    *arguments: str, cwd: Path, timeout: float | None = None, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_HTTP_LOW_SPEED_LIMIT": "1000",
+        "GIT_HTTP_LOW_SPEED_TIME": str(STALL_SECONDS),
+        "LC_ALL": "C",
+    }
+    # A hook or an IDE may export these for the outer repository.
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        environment.pop(name, None)
+    return subprocess.run(
+        ["git", *arguments],
+        cwd=cwd,
+        env=environment,
+        timeout=timeout,
+        check=check,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def download_wheel(downloads: Path) -> Path:
+    """The wheel in `downloads`, fetched from PyPI if it is not there, sha256 checked.
+
+    Raises:
+        UserError: pip cannot fetch it, or its bytes are not those that are pinned.
+    """
+    wheel = downloads / WHEEL_NAME
+    if wheel.exists() and files.sha256(wheel) == WHEEL_SHA256:
+        return wheel
+    downloads.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command += ["--disable-pip-version-check", "--dest", str(downloads), WHEEL_REQUIREMENT]
+    wheel.unlink(missing_ok=True)
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0 or not wheel.exists():
+        last = (result.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
+        raise UserError(f"PyPI's copy of the API ({WHEEL_REQUIREMENT}) cannot be had: {last}")
+    if (found := files.sha256(wheel)) != WHEEL_SHA256:
+        wheel.unlink()
+        raise UserError(
+            f"{WHEEL_NAME} from PyPI has sha256 {found}, not the pinned {WHEEL_SHA256}: "
+            "it is not the file that this project was tested with, so it was not used"
+        )
+    return wheel
+
+
+def unpack_wheel(wheel: Path, research: Path) -> None:
+    """Unpack the wheel into the layout of tensorflow/models' research folder."""
+    with zipfile.ZipFile(wheel) as archive:
+        for member in archive.infolist():
+            top = member.filename.split("/", 1)[0]
+            if top == "object_detection":
+                archive.extract(member, research)
+            elif top in SLIM_PACKAGES:
+                archive.extract(member, research / "slim")
