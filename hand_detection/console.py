@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import signal
 import sys
 import time
@@ -55,6 +56,25 @@ def say(text: str = "") -> None:
     """One line on stdout, at once, also into a pipe, and without breaking a progress bar."""
     tqdm.write(text, file=sys.stdout)
     sys.stdout.flush()
+
+
+def warn(text: str) -> None:
+    """One line on stderr, at once, without breaking a progress bar."""
+    tqdm.write(text, file=sys.stderr)
+
+
+def whole_number(text: str) -> int:
+    """An argparse type: 0, 1, 2, ..."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def positive_number(text: str) -> int:
+    """An argparse type: 1, 2, 3, ..."""
+    if whole_number(text) == 0:
+        raise argparse.ArgumentTypeError("0 is not a number above 0")
+    return int(text)
 
 
 class Progress:

@@ -37,13 +37,16 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """Yield an empty temporary folder beside `path`; rename it to `path` at the end.
 
+    With `replace` a folder that stands there gives way at the end; a run killed between
+    the two renames is mended by `mend_folder`.
+
     Raises:
-        UserError: `path` exists already.
+        UserError: `path` exists already, and not `replace`.
     """
-    if path.exists():
+    if path.exists() and not replace:
         raise UserError(f"{shown(path)} is there already: move it away or name another folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
@@ -52,10 +55,25 @@ def whole_folder(path: Path) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
-        temporary.replace(path)
+        if path.exists():
+            path.rename(_replaced(path))
+        temporary.rename(path)
+        mend_folder(path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def mend_folder(path: Path) -> None:
+    """Undo or complete a replacement of `path` that was killed half-way; else do nothing."""
+    old = _replaced(path)
+    if old.exists() and not path.exists():
+        old.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _replaced(path: Path) -> Path:
+    return path.with_name(f".{path.name}.replaced")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,19 @@ from hand_detection.paths import API
 RESEARCH = API / "research"
 
 
+def make_importable(research: Path = RESEARCH) -> None:
+    """Put the API on the module path. Enough for its protos, which do not need TensorFlow.
+
+    Raises:
+        UserError: the API is not installed.
+    """
+    if not (research / "object_detection").is_dir():
+        raise UserError("the Object Detection API is not installed: run ./install.sh first")
+    for folder in (research / "slim", research):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+
+
 @cache
 def activate(research: Path = RESEARCH) -> Any:
     """Prepare this process for the API; return `tensorflow.compat.v1`.
@@ -28,20 +42,19 @@ def activate(research: Path = RESEARCH) -> Any:
     Raises:
         UserError: the API is not installed.
     """
-    if not (research / "object_detection").is_dir():
-        raise UserError("the Object Detection API is not installed: run ./install.sh first")
+    make_importable(research)
     # Read by tf-keras and TensorFlow at import.
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Before any module of the API can load pyplot: a server has no display.
     os.environ["MPLBACKEND"] = "Agg"
-    for folder in (research / "slim", research):
-        if str(folder) not in sys.path:
-            sys.path.insert(0, str(folder))
 
     with _silent_start():
         tf = importlib.import_module("tensorflow.compat.v1")
     tf.logging.set_verbosity(tf.logging.ERROR)
+    # The API warns through the root logger of every variable that a checkpoint does not have;
+    # train says the same in one line.
+    logging.getLogger().setLevel(logging.ERROR)
     tf.disable_v2_behavior()
     _restore_names_for_tf_slim()
     from hand_detection.api import contrib, estimator
@@ -71,8 +84,13 @@ def _restore_names_for_tf_slim() -> None:
     import tensorflow as tf2
     import tf_keras
     from tensorflow.python.framework import ops
-    from tensorflow.python.ops import control_flow_assert, control_flow_case, control_flow_ops
-    from tensorflow.python.ops import cond, while_loop
+    from tensorflow.python.ops import (
+        cond,
+        control_flow_assert,
+        control_flow_case,
+        control_flow_ops,
+        while_loop,
+    )
 
     layers = importlib.import_module("tf_keras.src.legacy_tf_layers")
     tf_keras.legacy_tf_layers = layers
@@ -91,5 +109,6 @@ def _restore_names_for_tf_slim() -> None:
     for name, function in moved.items():
         if not hasattr(control_flow_ops, name):
             setattr(control_flow_ops, name, function)
-    if not hasattr(ops, "Tensor"):
-        ops.Tensor = tf2.Tensor
+    for name in ("Tensor", "IndexedSlices"):
+        if not hasattr(ops, name):
+            setattr(ops, name, getattr(tf2, name))

@@ -7,6 +7,7 @@ is used.
 
 from __future__ import annotations
 
+import importlib
 import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
@@ -164,7 +165,9 @@ def install() -> ModuleType:
     contrib = module("")
     contrib.slim = tf_slim
     sys.modules["tensorflow.contrib.slim"] = tf_slim
-    sys.modules["tensorflow.contrib.layers"] = contrib.layers = tf_slim.layers
+    # The attribute tf_slim.layers is another module than the package of that name.
+    layers = importlib.import_module("tf_slim.layers")
+    sys.modules["tensorflow.contrib.layers"] = contrib.layers = layers
     module(
         "framework",
         add_arg_scope=tf_slim.add_arg_scope,
@@ -224,7 +227,9 @@ def install() -> ModuleType:
     return contrib
 
 
-def _index_table_from_tensor(mapping: Any, num_oov_buckets: int = 0, default_value: int = -1) -> Any:
+def _index_table_from_tensor(
+    mapping: Any, num_oov_buckets: int = 0, default_value: int = -1
+) -> Any:
     from tensorflow.python.ops import lookup_ops
 
     return lookup_ops.index_table_from_tensor(

@@ -14,12 +14,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from hand_detection import files
+from hand_detection import pypi
 from hand_detection.console import UserError, say
 from hand_detection.paths import ROOT, SUBMODULE
 
@@ -44,7 +43,7 @@ class Source:
     reason: str  # why this source, in words
 
 
-class Unreachable(Exception):
+class UnreachableError(Exception):
     """The submodule's repository did not answer; the text says how."""
 
 
@@ -63,7 +62,7 @@ def bring(choice: str, research: Path, downloads: Path) -> Source:
     if choice in ("submodule", "auto"):
         try:
             commit = checkout_submodule()
-        except Unreachable as error:
+        except UnreachableError as error:
             if choice == "submodule":
                 raise UserError(
                     f"the submodule cannot be fetched: {error}. Try again, or take PyPI's copy "
@@ -75,7 +74,8 @@ def bring(choice: str, research: Path, downloads: Path) -> Source:
                 shutil.copytree(SUBMODULE / wanted, research / Path(wanted).name)
             return Source("submodule", commit, "its pinned commit could be fetched")
     say(f"API source: PyPI ({WHEEL_REQUIREMENT}), because {reason}")
-    unpack_wheel(download_wheel(downloads), research)
+    wheel = pypi.fetch(WHEEL_REQUIREMENT, WHEEL_NAME, WHEEL_SHA256, downloads)
+    unpack_wheel(wheel, research)
     return Source("registry", f"{WHEEL_NAME} sha256:{WHEEL_SHA256}", reason)
 
 
@@ -95,17 +95,15 @@ def checkout_submodule() -> str:
         The commit.
 
     Raises:
-        Unreachable: the repository does not answer in time, or this is no git clone.
+        UnreachableError: the repository does not answer in time, or this is no git clone.
     """
     commit = pinned_commit()
     if commit is None:
-        raise Unreachable("this folder is no git clone, so no commit is recorded for models")
+        raise UnreachableError("this folder is no git clone, so no commit is recorded for models")
     head = _head()
     if head == commit:
         return commit
-    url = _git(
-        "config", "--file", ".gitmodules", "submodule.models.url", cwd=ROOT
-    ).stdout.strip()
+    url = _git("config", "--file", ".gitmodules", "submodule.models.url", cwd=ROOT).stdout.strip()
     say(f"API source: {url} at {commit[:12]}")
     try:
         _git("ls-remote", "--exit-code", url, "HEAD", cwd=ROOT, timeout=ANSWER_SECONDS)
@@ -127,10 +125,10 @@ def checkout_submodule() -> str:
         force = ["--force"] if head is None else []
         _git("checkout", "--quiet", *force, "--detach", commit, cwd=SUBMODULE)
     except subprocess.TimeoutExpired:
-        raise Unreachable(f"{url} does not answer within {ANSWER_SECONDS} s") from None
+        raise UnreachableError(f"{url} does not answer within {ANSWER_SECONDS} s") from None
     except subprocess.CalledProcessError as error:
         lines = error.stderr.strip().splitlines() or [f"git ended with {error.returncode}"]
-        raise Unreachable(lines[-1]) from None
+        raise UnreachableError(lines[-1]) from None
     return commit
 
 
@@ -172,32 +170,6 @@ def _git(
         text=True,
         stdin=subprocess.DEVNULL,
     )
-
-
-def download_wheel(downloads: Path) -> Path:
-    """The wheel in `downloads`, fetched from PyPI if it is not there, sha256 checked.
-
-    Raises:
-        UserError: pip cannot fetch it, or its bytes are not those that are pinned.
-    """
-    wheel = downloads / WHEEL_NAME
-    if wheel.exists() and files.sha256(wheel) == WHEEL_SHA256:
-        return wheel
-    downloads.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    command += ["--disable-pip-version-check", "--dest", str(downloads), WHEEL_REQUIREMENT]
-    wheel.unlink(missing_ok=True)
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode != 0 or not wheel.exists():
-        last = (result.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
-        raise UserError(f"PyPI's copy of the API ({WHEEL_REQUIREMENT}) cannot be had: {last}")
-    if (found := files.sha256(wheel)) != WHEEL_SHA256:
-        wheel.unlink()
-        raise UserError(
-            f"{WHEEL_NAME} from PyPI has sha256 {found}, not the pinned {WHEEL_SHA256}: "
-            "it is not the file that this project was tested with, so it was not used"
-        )
-    return wheel
 
 
 def unpack_wheel(wheel: Path, research: Path) -> None:

@@ -1,0 +1,38 @@
+"""What the command lines of the training steps have in common."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from hand_detection import models
+
+
+def parser(program: str, description: str) -> argparse.ArgumentParser:
+    """A parser whose help ends with the list of models."""
+    return argparse.ArgumentParser(
+        prog=program,
+        description=description,
+        epilog=f"models (a config that you add to configs/ is one too):\n{models.table()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add --data, --run and --set."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="a prepared data set (with tfrecords/ in it), instead of the config's",
+    )
+    parser.add_argument(
+        "--run", metavar="NAME", help="the folder below runs/ (default: the model's name)"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change the config for this call, e.g. train_config.batch_size=8; may be repeated",
+    )

@@ -1,0 +1,203 @@
+"""A model's config: read, overridden from the command line, and checked against the disk.
+
+A config is the API's TrainEvalPipelineConfig in protobuf text format. Its paths are relative to
+the repository's root.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import descriptor, text_format
+
+from hand_detection import models, tfrecords
+from hand_detection.api import compat
+from hand_detection.console import UserError
+from hand_detection.paths import ROOT, shown
+
+
+@dataclass
+class Pipeline:
+    """A config in memory. `proto` is a pipeline_pb2.TrainEvalPipelineConfig."""
+
+    name: str
+    path: Path
+    proto: Any
+
+    @property
+    def batch_size(self) -> int:
+        return self.proto.train_config.batch_size
+
+    @property
+    def steps(self) -> int:
+        return self.proto.train_config.num_steps
+
+    def text(self) -> str:
+        """The config as it stands now, overrides included."""
+        return text_format.MessageToString(self.proto)
+
+
+def load(model: str, *, data: Path | None = None, settings: tuple[str, ...] = ()) -> Pipeline:
+    """Read the config of `model` and apply overrides.
+
+    Args:
+        model: a model name, or the path of a config file.
+        data: a prepared data set's folder, instead of the one that the config names.
+        settings: "KEY=VALUE" texts; KEY is a dotted path, e.g. train_config.batch_size.
+
+    Raises:
+        UserError: no such config, or it does not parse (the text names file and line).
+    """
+    path = models.config_file(model)
+    proto = parse(path)
+    if data is not None:
+        use_data(proto, data)
+    for setting in settings:
+        override(proto, setting)
+    _make_paths_absolute(proto)
+    return Pipeline(path.stem, path, proto)
+
+
+def parse(path: Path) -> Any:
+    """The TrainEvalPipelineConfig in the text file `path`, as it stands there.
+
+    Raises:
+        UserError: it does not parse.
+    """
+    compat.make_importable()
+    from object_detection.protos import pipeline_pb2
+
+    proto = pipeline_pb2.TrainEvalPipelineConfig()
+    try:
+        text_format.Parse(path.read_text(encoding="utf-8"), proto)
+    except text_format.ParseError as error:
+        # "LINE:COLUMN : message"
+        where, _, what = str(error).partition(" : ")
+        raise UserError(f"{shown(path)}:{where}: {what}: mend this line of the config") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{shown(path)} is not UTF-8 text: {error}") from None
+    if not proto.eval_input_reader:
+        raise UserError(f"{shown(path)} has no eval_input_reader {{..}} block: add one")
+    if proto.model.WhichOneof("model") is None:
+        raise UserError(f"{shown(path)} has no model {{ ssd {{..}} }} or {{ faster_rcnn {{..}} }}")
+    return proto
+
+
+def use_data(proto: Any, data: Path) -> None:
+    """Point the config's readers to the TFRecords in the data set folder `data`."""
+    records = data.resolve() / "tfrecords"
+    for reader, split in ((proto.train_input_reader, "train"), (eval_reader(proto), "val")):
+        reader.tf_record_input_reader.input_path[:] = [f"{records / split}.record-*"]
+
+
+def override(proto: Any, setting: str) -> None:
+    """Set one field: "train_config.batch_size=8"; `eval_input_reader` means its first one.
+
+    Raises:
+        UserError: no such field, or no such value for it.
+    """
+    key, equals, value = setting.partition("=")
+    if not equals:
+        raise UserError(f"{setting!r} is not KEY=VALUE, e.g. train_config.batch_size=8")
+    message = proto
+    *parents, last = key.strip().split(".")
+    for name in parents:
+        field = message.DESCRIPTOR.fields_by_name.get(name)
+        if field is None or field.type != descriptor.FieldDescriptor.TYPE_MESSAGE:
+            raise UserError(f"{key}: the config has no block {name!r}")
+        message = getattr(message, name)
+        if field.is_repeated:
+            if not message:
+                message.add()
+            message = message[0]
+    field = message.DESCRIPTOR.fields_by_name.get(last)
+    if field is None:
+        known = ", ".join(sorted(message.DESCRIPTOR.fields_by_name))
+        raise UserError(f"{key}: no field {last!r}; there are {known}")
+    text = field.type == descriptor.FieldDescriptor.TYPE_STRING and not re.match(r"['\"]", value)
+    quoted = f"'{value}'" if text else value
+    scalar = field.type != descriptor.FieldDescriptor.TYPE_MESSAGE
+    try:
+        message.ClearField(last)
+        text_format.Merge(f"{last}: {quoted}" if scalar else f"{last} {{ {value} }}", message)
+    except text_format.ParseError as error:
+        raise UserError(f"{key}: {value!r} does not fit: {error}") from None
+
+
+def set_steps(proto: Any, steps: int) -> None:
+    """Train to `steps`; a cosine schedule is stretched to end there, its warm-up in proportion."""
+    train = proto.train_config
+    train.num_steps = steps
+    optimizer = getattr(train.optimizer, train.optimizer.WhichOneof("optimizer"))
+    if optimizer.learning_rate.HasField("cosine_decay_learning_rate"):
+        cosine = optimizer.learning_rate.cosine_decay_learning_rate
+        cosine.warmup_steps = max(1, cosine.warmup_steps * steps // cosine.total_steps)
+        cosine.total_steps = steps
+
+
+def _make_paths_absolute(proto: Any) -> None:
+    train = proto.train_config
+    if train.fine_tune_checkpoint:
+        train.fine_tune_checkpoint = str(ROOT / train.fine_tune_checkpoint)
+    for reader in (proto.train_input_reader, eval_reader(proto)):
+        if reader.label_map_path:
+            reader.label_map_path = str(ROOT / reader.label_map_path)
+        paths = reader.tf_record_input_reader.input_path
+        paths[:] = [str(ROOT / path) for path in paths]
+
+
+def eval_reader(proto: Any) -> Any:
+    """The (first) evaluation reader; the field is repeated in the API's later tree only."""
+    reader = proto.eval_input_reader
+    return reader if hasattr(reader, "label_map_path") else reader[0]
+
+
+def record_files(reader: Any, split: str | None = None) -> list[Path]:
+    """The TFRecord shards of an input reader, sorted.
+
+    Args:
+        reader: an input_reader_pb2.InputReader.
+        split: another split in the same folder (train, val, test) than the reader's own.
+
+    Raises:
+        UserError: there are none.
+    """
+    patterns = list(reader.tf_record_input_reader.input_path)
+    if split is not None:
+        patterns = [str(Path(pattern).parent / f"{split}.record-*") for pattern in patterns]
+    # A pattern as TensorFlow takes it: a whole path, with wildcards in the name only.
+    found = sorted({file for path in map(Path, patterns) for file in path.parent.glob(path.name)})
+    if not found:
+        where = ", ".join(shown(pattern) for pattern in patterns) or "no input_path in the config"
+        raise UserError(f"no TFRecords at {where}: run ./create_tfrecords.sh first, or pass --data")
+    return found
+
+
+def count_examples(records: list[Path]) -> int:
+    """How many examples the shards hold together, by their manifest, which is checked.
+
+    Records of other making have no manifest; those are counted by reading them.
+
+    Raises:
+        UserError: a shard is cut, changed or missing.
+    """
+    folder = records[0].parent
+    if (folder / tfrecords.MANIFEST).exists():
+        manifest = tfrecords.verify(folder)
+        known = {s.name: s.examples for split in manifest.splits.values() for s in split.shards}
+        if strangers := [path for path in records if path.name not in known]:
+            raise UserError(f"{shown(strangers[0])} is not in {tfrecords.MANIFEST}: move it away")
+        return sum(known[path.name] for path in records)
+    tf = compat.activate()
+    try:
+        return sum(1 for path in records for _ in tf.python_io.tf_record_iterator(str(path)))
+    except tf.errors.DataLossError as error:
+        raise UserError(f"damaged TFRecord in {shown(folder)}: {error.message}") from None
+
+
+def num_classes(proto: Any) -> int:
+    """The number of classes that the config's model tells apart."""
+    return getattr(proto.model, proto.model.WhichOneof("model")).num_classes
