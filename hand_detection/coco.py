@@ -144,5 +144,19 @@ def _load(coco: object, results: list[dict]) -> object:
     return empty
 
 
+def to_pixels(normalized: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The API's normalized ymin, xmin, ymax, xmax -> xmin, ymin, xmax, ymax in pixels.
+
+    Args:
+        normalized: float (N, 4).
+        width, height: of the image, in pixels.
+
+    Returns:
+        float64 (N, 4).
+    """
+    ymin, xmin, ymax, xmax = normalized.astype(np.float64).reshape(-1, 4).T
+    return np.stack([xmin * width, ymin * height, xmax * width, ymax * height], axis=1)
+
+
 def _xywh(box: np.ndarray) -> list[float]:
     return [float(box[0]), float(box[1]), float(box[2] - box[0]), float(box[3] - box[1])]

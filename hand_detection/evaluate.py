@@ -5,15 +5,29 @@ python -m hand_detection.evaluate MODEL [--checkpoint STEP] [--data DIR] [--spli
 
 from __future__ import annotations
 
+import io
+import itertools
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from hand_detection import checkpoints, coco, console, files, labelmap, models, options
+from hand_detection import (
+    checkpoints,
+    coco,
+    console,
+    drawing,
+    files,
+    labelmap,
+    models,
+    options,
+    tfrecords,
+)
 from hand_detection.api import compat
 from hand_detection.console import Progress, UserError, say
 from hand_detection.paths import shown
@@ -24,7 +38,7 @@ BATCH_SIZE = 8
 
 def main() -> None:
     parser = options.parser("eval.sh", "Step 6: the COCO metrics of a checkpoint.")
-    parser.add_argument("model", metavar="MODEL", help="a name from the list below")
+    options.add_model(parser)
     parser.add_argument("--checkpoint", help="a step, or a checkpoint's path (default: the newest)")
     parser.add_argument("--split", default="val", help="which records (default: %(default)s)")
     options.add_common(parser)
@@ -42,7 +56,7 @@ def main() -> None:
     say(result.table)
     report = run / f"eval-{arguments.split}-{step}.json"
     files.write_json(report, result.record(config.name, prefix, step, arguments.split))
-    write_scalars(run / "eval", result, step)
+    write_summaries(run / "eval", evaluator, result, step)
     say(f"{result.images_per_second:.1f} images/s; written to {shown(report)}")
     say(f"Next: step 7, ./export.sh {arguments.model}")
 
@@ -83,7 +97,7 @@ class Evaluator:
         self.config = config
         reader = pipeline.eval_reader(config.proto)
         self.records = pipeline.record_files(reader, split)
-        self.examples = pipeline.count_examples(self.records)
+        self.examples = tfrecords.examples_in(self.records)
         self.classes = labelmap.read_label_map(Path(reader.label_map_path))
         self._graph = tf.Graph()
         with self._graph.as_default():
@@ -147,7 +161,8 @@ class Evaluator:
         Raises:
             UserError: the checkpoint does not fit the config.
         """
-        restore(self._saver, self._session, checkpoint)
+        with explain_misfit(checkpoint):
+            self._saver.restore(self._session, str(checkpoint))
         started = time.monotonic()
         images: list[coco.Image] = []
         with Progress(self.examples, label, "image") as bar:
@@ -159,6 +174,33 @@ class Evaluator:
             coco.ground_truth_json(images, self.classes), coco.detections_json(images)
         )
         return Result(images, numbers, table, len(images) / seconds)
+
+    def pictures(self, result: Result) -> Iterator[Image.Image]:
+        """Detections | ground truth of the first images, as many as the config asks for."""
+        tf = compat.activate()
+        settings = self.config.proto.eval_config
+        names = {id_: name for name, id_ in self.classes.items()}
+        records = itertools.chain.from_iterable(
+            tf.python_io.tf_record_iterator(str(path)) for path in self.records
+        )
+        for record, found in zip(
+            records, result.images[: settings.num_visualizations], strict=False
+        ):
+            encoded = tf.train.Example.FromString(record).features.feature["image/encoded"]
+            picture = Image.open(io.BytesIO(encoded.bytes_list.value[0])).convert("RGB")
+            truth, detected = found.truth, found.detections
+            keep = np.flatnonzero(detected.scores >= settings.min_score_threshold)
+            keep = keep[: settings.max_num_boxes_to_visualize]
+            yield drawing.side_by_side(
+                drawing.draw_boxes(
+                    picture,
+                    detected.boxes[keep],
+                    detected.classes[keep],
+                    names,
+                    detected.scores[keep],
+                ),
+                drawing.draw_boxes(picture, truth.boxes, truth.classes, names),
+            )
 
     def _batches(self) -> Iterator[list[coco.Image]]:
         tf = compat.activate()
@@ -179,15 +221,16 @@ def variables_to_restore(proto: Any) -> Any:
     return tf.global_variables()
 
 
-def restore(saver: Any, session: Any, checkpoint: Path) -> None:
-    """Restore `checkpoint`, with a message a user can act on if it does not fit.
+@contextmanager
+def explain_misfit(checkpoint: Path) -> Iterator[None]:
+    """Turn TensorFlow's error on restoring `checkpoint` into one that a user can act on.
 
     Raises:
         UserError: a variable is missing, has another shape, or the file is damaged.
     """
     tf = compat.activate()
     try:
-        saver.restore(session, str(checkpoint))
+        yield
     except (tf.errors.OpError, ValueError) as error:
         first = str(getattr(error, "message", error)).strip().splitlines()[0]
         raise UserError(
@@ -195,10 +238,21 @@ def restore(saver: Any, session: Any, checkpoint: Path) -> None:
         ) from None
 
 
-def write_scalars(folder: Path, result: Result, step: int) -> None:
-    """Write the 12 numbers for TensorBoard."""
+def write_summaries(folder: Path, evaluator: Evaluator, result: Result, step: int) -> None:
+    """Write the 12 numbers and some pictures for TensorBoard, under the API's own tags."""
     tf = compat.activate()
     values = [tf.Summary.Value(tag=tag, simple_value=v) for tag, v in result.numbers.items()]
+    for number, picture in enumerate(evaluator.pictures(result)):
+        data = io.BytesIO()
+        picture.save(data, "JPEG", quality=85)
+        image = tf.Summary.Image(
+            width=picture.width,
+            height=picture.height,
+            colorspace=3,
+            encoded_image_string=data.getvalue(),
+        )
+        tag = f"Detections_Left_Groundtruth_Right/{number}"
+        values.append(tf.Summary.Value(tag=tag, image=image))
     with tf.Graph().as_default(), tf.summary.FileWriter(str(folder)) as writer:
         writer.add_summary(tf.Summary(value=values), step)
 
@@ -213,23 +267,17 @@ def _image(batch: dict[str, np.ndarray], row: int) -> coco.Image:
         width=width,
         height=height,
         truth=coco.Boxes(
-            _pixels(batch["boxes"][row][real], width, height),
+            coco.to_pixels(batch["boxes"][row][real], width, height),
             classes[real].astype(np.int64),
             crowd=batch["crowd"][row][real].astype(bool),
         ),
         detections=coco.Boxes(
-            _pixels(batch["detection_boxes"][row][:count], width, height),
+            coco.to_pixels(batch["detection_boxes"][row][:count], width, height),
             # The model counts classes from 0, a label map from 1.
             batch["detection_classes"][row][:count].astype(np.int64) + 1,
             scores=batch["detection_scores"][row][:count].astype(np.float64),
         ),
     )
-
-
-def _pixels(normalized: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Normalized ymin, xmin, ymax, xmax -> pixels xmin, ymin, xmax, ymax, float64."""
-    ymin, xmin, ymax, xmax = normalized.astype(np.float64).reshape(-1, 4).T
-    return np.stack([xmin * width, ymin * height, xmax * width, ymax * height], axis=1)
 
 
 if __name__ == "__main__":

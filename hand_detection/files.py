@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from hand_detection.console import UserError
+from hand_detection.console import UserError, say
 from hand_detection.paths import shown
 
 
@@ -74,6 +74,17 @@ def mend_folder(path: Path) -> None:
 
 def _replaced(path: Path) -> Path:
     return path.with_name(f".{path.name}.replaced")
+
+
+def move_aside(path: Path) -> None:
+    """Rename `path` to the first free one of path.1, path.2, ..., if it is there."""
+    if not path.exists():
+        return
+    number = 1
+    while (aside := path.with_name(f"{path.name}.{number}")).exists():
+        number += 1
+    path.replace(aside)
+    say(f"{shown(path)}, as it was, is {shown(aside)} now")
 
 
 def write_text(path: Path, text: str) -> None:

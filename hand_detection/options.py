@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from hand_detection import models
+from hand_detection.console import UserError
 
 
 def parser(program: str, description: str) -> argparse.ArgumentParser:
@@ -16,6 +17,19 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
         epilog=f"models (a config that you add to configs/ is one too):\n{models.table()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the argument MODEL; an unknown one is misuse, and told before anything is loaded."""
+
+    def known(model: str) -> str:
+        try:
+            models.config_file(model)
+        except UserError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return model
+
+    parser.add_argument("model", metavar="MODEL", type=known, help="a name from the list below")
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

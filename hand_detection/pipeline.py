@@ -13,7 +13,7 @@ from typing import Any
 
 from google.protobuf import descriptor, text_format
 
-from hand_detection import models, tfrecords
+from hand_detection import models
 from hand_detection.api import compat
 from hand_detection.console import UserError
 from hand_detection.paths import ROOT, shown
@@ -174,28 +174,6 @@ def record_files(reader: Any, split: str | None = None) -> list[Path]:
         where = ", ".join(shown(pattern) for pattern in patterns) or "no input_path in the config"
         raise UserError(f"no TFRecords at {where}: run ./create_tfrecords.sh first, or pass --data")
     return found
-
-
-def count_examples(records: list[Path]) -> int:
-    """How many examples the shards hold together, by their manifest, which is checked.
-
-    Records of other making have no manifest; those are counted by reading them.
-
-    Raises:
-        UserError: a shard is cut, changed or missing.
-    """
-    folder = records[0].parent
-    if (folder / tfrecords.MANIFEST).exists():
-        manifest = tfrecords.verify(folder)
-        known = {s.name: s.examples for split in manifest.splits.values() for s in split.shards}
-        if strangers := [path for path in records if path.name not in known]:
-            raise UserError(f"{shown(strangers[0])} is not in {tfrecords.MANIFEST}: move it away")
-        return sum(known[path.name] for path in records)
-    tf = compat.activate()
-    try:
-        return sum(1 for path in records for _ in tf.python_io.tf_record_iterator(str(path)))
-    except tf.errors.DataLossError as error:
-        raise UserError(f"damaged TFRecord in {shown(folder)}: {error.message}") from None
 
 
 def num_classes(proto: Any) -> int:

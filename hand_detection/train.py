@@ -11,11 +11,9 @@ A run lives in runs/MODEL:
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import platform
-import shutil
 import signal
 import subprocess
 import sys
@@ -45,12 +43,13 @@ def main() -> None:
         "train.sh",
         "Step 5: train a model; a run that was begun is resumed from its last checkpoint.",
     )
-    parser.add_argument("model", metavar="MODEL", help="a name from the list below")
-    parser.add_argument("--steps", type=_positive, help="train up to this step (default: config's)")
-    parser.add_argument("--batch-size", type=_positive, help="images a step (default: config's)")
+    options.add_model(parser)
+    number = console.positive_number
+    parser.add_argument("--steps", type=number, help="train up to this step (config's)")
+    parser.add_argument("--batch-size", type=number, help="images a step (config's)")
     parser.add_argument(
         "--eval-every",
-        type=_positive,
+        type=console.positive_number,
         metavar="STEPS",
         help=f"save and evaluate this often (default: {EVALUATE_EVERY}, or a quarter of a "
         "shorter training)",
@@ -65,7 +64,6 @@ def main() -> None:
     )
     options.add_common(parser)
     arguments = parser.parse_args()
-    models.config_file(arguments.model)  # an unknown model is told before anything is loaded
     run = checkpoints.run_folder(arguments.model, arguments.run)
 
     from hand_detection import pipeline
@@ -77,7 +75,7 @@ def main() -> None:
     if arguments.steps:
         pipeline.set_steps(config.proto, arguments.steps)
     if arguments.overwrite:
-        move_aside(run)
+        files.move_aside(run)
     with files.sole_writer(run):
         finished = train(config, run, seed=arguments.seed, evaluate_every=arguments.eval_every)
     name = f"{arguments.model}" + (f" --run {arguments.run}" if arguments.run else "")
@@ -85,13 +83,6 @@ def main() -> None:
         sys.exit(128 + signal.SIGINT)
     say(f"TensorBoard: .venv/bin/tensorboard --logdir {shown(run)}")
     say(f"Next: step 6, ./eval.sh {name}")
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not a positive number")
-    return value
 
 
 @dataclass
@@ -122,13 +113,13 @@ def train(config: Any, run: Path, *, seed: int, evaluate_every: int | None) -> b
     Raises:
         UserError: something is missing or does not fit, or the loss is no longer finite.
     """
-    from hand_detection import batches, pipeline
-    from hand_detection.evaluate import Evaluator, write_scalars
+    from hand_detection import batches, pipeline, tfrecords
+    from hand_detection.evaluate import Evaluator, explain_misfit, write_summaries
 
     steps = config.steps
     every = evaluate_every or min(EVALUATE_EVERY, max(1, steps // 4))
     records = pipeline.record_files(config.proto.train_input_reader)
-    examples = pipeline.count_examples(records)
+    examples = tfrecords.examples_in(records)
     if examples < 1:
         raise UserError(f"no examples in {shown(records[0])}: run ./create_tfrecords.sh again")
     last = checkpoints.latest(run)
@@ -153,9 +144,8 @@ def train(config: Any, run: Path, *, seed: int, evaluate_every: int | None) -> b
         with tf.Session() as session, tf.summary.FileWriter(str(run / "train")) as writer:
             session.run([tf.global_variables_initializer(), tf.tables_initializer()])
             if last is not None:
-                from hand_detection.evaluate import restore
-
-                restore(graph.saver, session, last[0])
+                with explain_misfit(last[0]):
+                    graph.saver.restore(session, str(last[0]))
             session.run(graph.iterator.initializer)
             step = first_step
             with Progress(steps, "train", "step", initial=first_step) as bar:
@@ -168,7 +158,7 @@ def train(config: Any, run: Path, *, seed: int, evaluate_every: int | None) -> b
                         say(f"stopped at step {step}, saved; the same command goes on from there")
                         return False
                     result = evaluator.run(checkpoint)
-                    write_scalars(run / "eval", result, step)
+                    write_summaries(run / "eval", evaluator, result, step)
                     files.write_json(
                         run / f"eval-val-{step}.json",
                         result.record(
@@ -407,17 +397,6 @@ def _require_checkpoint(config: Any) -> None:
             f"{shown(checkpoint)}.index is missing: run "
             f"./download_pretrained_models.sh{offline} first"
         )
-
-
-def move_aside(run: Path) -> None:
-    """Rename the folder `run` to the first free one of run.1, run.2, ..., if it is there."""
-    if not run.exists():
-        return
-    number = 1
-    while (aside := run.with_name(f"{run.name}.{number}")).exists():
-        number += 1
-    shutil.move(run, aside)
-    say(f"the earlier run is in {shown(aside)} now")
 
 
 @contextmanager

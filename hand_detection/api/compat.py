@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -49,6 +50,8 @@ def activate(research: Path = RESEARCH) -> Any:
     # Before any module of the API can load pyplot: a server has no display.
     os.environ["MPLBACKEND"] = "Agg"
 
+    # Deprecations within TensorFlow's and Keras' own code are not the user's to mend.
+    warnings.filterwarnings("ignore", module=r"tensorflow\.|tf_keras\.|tf_slim\.")
     with _silent_start():
         tf = importlib.import_module("tensorflow.compat.v1")
     tf.logging.set_verbosity(tf.logging.ERROR)

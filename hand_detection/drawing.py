@@ -1,0 +1,53 @@
+"""Boxes drawn on pictures, for people to look at."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+# Told apart by people with any common colour vision (Okabe and Ito), one a class.
+COLOURS = ((255, 176, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167))
+
+
+def draw_boxes(
+    image: Image.Image,
+    boxes: np.ndarray,
+    classes: np.ndarray,
+    names: dict[int, str],
+    scores: np.ndarray | None = None,
+) -> Image.Image:
+    """A copy of `image` with its boxes, class names and scores.
+
+    Args:
+        image: RGB.
+        boxes: float (N, 4): xmin, ymin, xmax, ymax in pixels.
+        classes: int (N,), ids of the label map.
+        names: class names by id.
+        scores: float (N,) in [0, 1]; None for ground truth.
+    """
+    drawn = image.copy()
+    draw = ImageDraw.Draw(drawn)
+    size = max(12, drawn.height // 40)
+    font = ImageFont.load_default(size)
+    width = max(2, drawn.height // 240)
+    for number, (box, category) in enumerate(zip(boxes, classes, strict=True)):
+        colour = COLOURS[(int(category) - 1) % len(COLOURS)]
+        xmin, ymin, xmax, ymax = (float(value) for value in box)
+        draw.rectangle((xmin, ymin, max(xmin, xmax), max(ymin, ymax)), outline=colour, width=width)
+        text = names.get(int(category), str(int(category)))
+        if scores is not None:
+            text += f" {scores[number]:.0%}"
+        # Above the box, or inside it at the frame's upper edge.
+        top = ymin - size - 4 if ymin >= size + 4 else ymin
+        draw.rectangle((xmin, top, xmin + draw.textlength(text, font) + 6, top + size + 4), colour)
+        draw.text((xmin + 3, top), text, fill=(0, 0, 0), font=font)
+    return drawn
+
+
+def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
+    """Two pictures of the same height, with a gap between them."""
+    gap = 8
+    both = Image.new("RGB", (left.width + gap + right.width, left.height), (24, 24, 24))
+    both.paste(left, (0, 0))
+    both.paste(right, (left.width + gap, 0))
+    return both

@@ -1,0 +1,64 @@
+"""The scripts at the top: help and mistakes are answered at once, from any directory."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from conftest import ROOT
+
+from hand_detection import models
+
+SCRIPTS = sorted(
+    [path.name for path in ROOT.glob("*.sh")]
+    + ["prepare_egohands.py", "create_kitti_tf_record.py", "detect_image.py"]
+)
+MODEL_SCRIPTS = ("train.sh", "eval.sh", "export.sh")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_answers_at_once_from_any_directory(script, step, tmp_path):
+    started = time.monotonic()
+    done = step(script, "-h", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert time.monotonic() - started < 5  # importing TensorFlow alone takes longer on a cold disk
+
+
+@pytest.mark.parametrize("script", [name for name in SCRIPTS if name != "test.sh"])
+def test_misuse_exits_with_2_and_says_what_was_wrong(script, step):
+    done = step(script, "--no-such-option")
+    assert done.returncode == 2
+    assert re.search(r"no-such-option|arguments are required", done.stderr)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("script", MODEL_SCRIPTS)
+def test_an_unknown_model_is_refused_with_the_list(script, step):
+    done = step(script, "no_such_model")
+    assert done.returncode == 2
+    assert all(name in done.stderr for name in models.names())
+
+
+@pytest.mark.parametrize(
+    ("script", "first"),
+    [
+        ("eval.sh", "./train.sh ssd_mobilenet_v1_quick"),
+        ("export.sh", "./train.sh ssd_mobilenet_v1_quick"),
+        ("train.sh", "./create_tfrecords.sh"),
+    ],
+)
+def test_a_missing_input_says_what_to_run_first(script, first, step, tmp_path):
+    arguments = ("ssd_mobilenet_v1_quick", "--run", "none-such", "--data", tmp_path)
+    done = step(script, *arguments)
+    assert done.returncode == 1
+    assert re.search(rf"run {re.escape(first)}", done.stderr)
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("script", [path.name for path in ROOT.glob("*.sh")])
+def test_a_shell_step_is_a_thin_face(script):
+    text = (ROOT / script).read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 40
+    assert "set -euo pipefail" in text

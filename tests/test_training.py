@@ -1,0 +1,248 @@
+"""Steps 5 to 8 on a few generated frames: train, resume, evaluate, export, detect."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from hand_detection import checkpoints, coco, paths, pipeline, pretrained
+from hand_detection.api import compat
+from hand_detection.models import IMAGENET_BACKBONE
+
+pytestmark = pytest.mark.slow
+
+MODEL = "ssd_mobilenet_v1_quick"
+SMALL = ("--batch-size", "2", "--set", "eval_config.num_visualizations=2")
+
+
+def run_step(script: str, *args: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    command = [str(ROOT / script), *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """A prepared sample: three videos (test, val, train) with four frames each."""
+    folder = tmp_path_factory.mktemp("data") / "sample"
+    if not IMAGENET_BACKBONE.folder.is_dir():
+        pretrained.get(IMAGENET_BACKBONE)
+    arguments = ("--sample", "--videos", 5, "--frames", 4, "--out", folder)
+    assert run_step("prepare_egohands.py", *arguments).returncode == 0
+    done = run_step("create_tfrecords.sh", "--data", folder, "--split", "official")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def name(tmp_path_factory):
+    """The name of a run of its own, below runs/ and exported/; removed at the end."""
+    name = f"test-{tmp_path_factory.getbasetemp().name}"
+    yield name
+    for folder in (*paths.RUNS.glob(f"{name}*"), *paths.EXPORTED.glob(f"{name}*")):
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def trained(data, name) -> Path:
+    """The folder of a run of six steps, saved at three and six."""
+    done = run_step(
+        "train.sh", MODEL, "--data", data, "--run", name, "--steps", 6, "--eval-every", 3, *SMALL
+    )
+    assert done.returncode == 0, done.stderr
+    assert "135 variables restored, 64 new, 0 skipped" in done.stdout
+    assert f"Next: step 6, ./eval.sh {MODEL} --run {name}" in done.stdout
+    return paths.RUNS / name
+
+
+def tensors(prefix: Path) -> dict[str, np.ndarray]:
+    reader = compat.activate().train.load_checkpoint(str(prefix))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def events(folder: Path) -> dict[str, list[tuple[int, object]]]:
+    tf = compat.activate()
+    found: dict[str, list[tuple[int, object]]] = {}
+    for file in sorted(folder.glob("events.*")):
+        for event in tf.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                found.setdefault(value.tag, []).append((event.step, value))
+    return found
+
+
+def test_a_run_leaves_checkpoints_its_config_and_a_record_of_what_made_it(trained):
+    assert checkpoints.all_steps(trained) == [3, 6]
+    proto = pipeline.parse(trained / "pipeline.config")
+    assert proto.train_config.batch_size == 2
+    [entry] = json.loads((trained / "run.json").read_text())
+    assert entry["seed"] == 2018
+    assert entry["versions"]["tensorflow"].startswith("2.")
+    assert len(entry["records"]["manifest_sha256"]) == 64
+    assert entry["api"]["kind"] in ("submodule", "registry")
+
+
+def test_the_averages_are_in_the_checkpoint_and_are_not_the_weights(trained):
+    values = tensors(trained / "model.ckpt-6")
+    averages = [name for name in values if name.endswith("/ExponentialMovingAverage")]
+    assert averages
+    weights = "FeatureExtractor/MobilenetV1/Conv2d_0/weights"
+    assert not np.array_equal(values[weights], values[f"{weights}/ExponentialMovingAverage"])
+
+
+def test_tensorboard_gets_losses_learning_rate_speed_the_metrics_and_pictures(trained):
+    train, evaluation = events(trained / "train"), events(trained / "eval")
+    for tag in ("Loss/total_loss", "Loss/localization_loss", "learning_rate", "global_step/sec"):
+        assert [step for step, _ in train[tag]] == [3, 6]
+    for tag in coco.TAGS:
+        assert [step for step, _ in evaluation[tag]] == [3, 6]
+    pictures = evaluation["Detections_Left_Groundtruth_Right/1"]
+    assert pictures[0][1].image.width > 2 * 1280
+
+
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(trained, data, name):
+    resumed = paths.RUNS / f"{name}-resumed"
+    shutil.copytree(trained, resumed)
+    for file in resumed.glob("model.ckpt-6.*"):
+        file.unlink()
+    done = run_step(
+        "train.sh",
+        MODEL,
+        "--data",
+        data,
+        "--run",
+        resumed.name,
+        "--steps",
+        6,
+        "--eval-every",
+        3,
+        *SMALL,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "from step 3" in done.stdout
+    whole, again = tensors(trained / "model.ckpt-6"), tensors(resumed / "model.ckpt-6")
+    assert whole.keys() == again.keys()
+    for key, value in whole.items():
+        np.testing.assert_allclose(again[key], value, rtol=1e-3, atol=1e-5, err_msg=key)
+
+
+def test_a_finished_run_is_left_as_it_is_and_overwrite_moves_it_aside(trained, data, name):
+    before = tensors(trained / "model.ckpt-6")
+    again = run_step("train.sh", MODEL, "--data", data, "--run", name, "--steps", 6, *SMALL)
+    assert again.returncode == 0
+    assert "at step 6 of 6 already" in again.stdout
+    other = f"{name}-other"
+    shutil.copytree(trained, paths.RUNS / other)
+    anew = ("--run", other, "--steps", 1, "--overwrite", *SMALL)
+    done = run_step("train.sh", MODEL, "--data", data, *anew)
+    assert done.returncode == 0, done.stderr
+    assert checkpoints.all_steps(paths.RUNS / other) == [1]
+    kept = tensors(paths.RUNS / f"{other}.1" / "model.ckpt-6")
+    assert all(np.array_equal(kept[key], before[key]) for key in before)
+
+
+def test_another_model_block_does_not_go_on_with_a_run(trained, data, name):
+    change = "model.ssd.image_resizer.fixed_shape_resizer.height=320"
+    done = run_step(
+        "train.sh", MODEL, "--data", data, "--run", name, "--steps", 9, *SMALL, "--set", change
+    )
+    assert done.returncode == 1
+    assert "is not that of" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_signal_saves_and_stops_and_the_same_command_goes_on(data, name):
+    run = paths.RUNS / f"{name}-stopped"
+    command = [
+        ROOT / "train.sh",
+        MODEL,
+        "--data",
+        data,
+        "--run",
+        run.name,
+        "--steps",
+        "100",
+        *SMALL,
+    ]
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 240
+    while not list((run / "train").glob("events.*")) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    time.sleep(4)  # into the steps
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    [step] = checkpoints.all_steps(run)
+    assert f"stopped at step {step}, saved" in output
+
+
+def test_eval_prints_the_twelve_numbers_and_writes_them(trained, data, name):
+    done = run_step("eval.sh", MODEL, "--data", data, "--run", name, "--split", "test")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Average Precision") == done.stdout.count("Average Recall") == 6
+    record = json.loads((trained / "eval-test-6.json").read_text())
+    assert list(record["metrics"]) == list(coco.TAGS)
+    assert (record["images"], record["step"]) == (4, 6)
+
+
+def test_the_exported_graph_detects_what_the_checkpoint_detects(trained, data, name, tmp_path):
+    done = run_step("export.sh", MODEL, "--data", data, "--run", name)
+    assert done.returncode == 0, done.stderr
+    folder = paths.EXPORTED / name
+    from hand_detection.detect import Detector, read_image
+    from hand_detection.evaluate import Evaluator
+
+    config = pipeline.load(MODEL, data=data)
+    images = Evaluator(config, "test").run(trained / "model.ckpt-6").images
+    detector = Detector(folder)
+    for image in images:
+        picture = np.asarray(read_image(data / "images" / image.name))
+        found = detector.detect(picture)
+        expected = image.detections
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+        np.testing.assert_allclose(found.boxes[:10], expected.boxes[:10], atol=0.2)
+        assert np.array_equal(found.classes, expected.classes)
+
+
+def test_the_exported_folder_has_the_nodes_and_files_that_deployment_tools_expect(name):
+    folder = paths.EXPORTED / name
+    tf = compat.activate()
+    graph = tf.GraphDef.FromString((folder / "frozen_inference_graph.pb").read_bytes())
+    nodes = {node.name for node in graph.node}
+    assert nodes >= {
+        "image_tensor",
+        "detection_boxes",
+        "detection_scores",
+        "detection_classes",
+        "num_detections",
+    }
+    assert not any(node.op.startswith("Variable") for node in graph.node)
+    with tf.Graph().as_default(), tf.Session() as session:
+        meta = tf.saved_model.loader.load(session, ["serve"], str(folder / "saved_model"))
+        signature = meta.signature_def["serving_default"]
+        assert set(signature.outputs) >= {"detection_boxes", "num_detections"}
+        assert signature.inputs["inputs"].name == "image_tensor:0"
+    record = json.loads((folder / "export.json").read_text())
+    assert record["step"] == 6
+    assert "label_map.pbtxt" in record["sha256"]
+
+
+def test_detect_draws_a_picture_and_refuses_what_is_no_image(data, name, tmp_path):
+    [frame, *_] = sorted((data / "images").glob("*.jpg"))
+    target = tmp_path / "out.jpg"
+    done = run_step("detect_image.sh", "--model", name, "--threshold", 0, "--output", target, frame)
+    assert done.returncode == 0, done.stderr
+    from PIL import Image
+
+    assert Image.open(target).size == (1280, 720)
+    wrong = tmp_path / "wrong.jpg"
+    wrong.write_text("no image")
+    done = run_step("detect_image.sh", "--model", name, wrong)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "wrong.jpg" in done.stderr

@@ -1,0 +1,64 @@
+# Makes .venv in the working directory. Sourced by install.sh.
+# shellcheck shell=bash
+
+# One of the two lies in every .venv of ours: what was installed whole, or that it was not yet.
+venv_stamp=.venv/installed.txt
+venv_unfinished=.venv/unfinished
+
+supported() { # PYTHON -> whether it is one that the tutorial supports
+  "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+}
+
+choose_python() { # [PYTHON] -> prints the one to use
+  local candidate
+  for candidate in ${1:-python3 python3.13 python3.12 python3.11 python3.10}; do
+    if supported "$candidate"; then
+      echo "$candidate"
+      return
+    fi
+  done
+  candidate=${1:-python3}
+  local found
+  found=$("$candidate" --version 2>&1) || found="none that runs"
+  fail "Python 3.10 to 3.13 is needed; $candidate is: ${found##*$'\n'}. Name one with --python"
+}
+
+wanted() { # GPU -> the requirements of this .venv, in full
+  if [[ $1 ]]; then
+    sed -E 's/^tensorflow(-cpu)?==([0-9.]+);.*/tensorflow[and-cuda]==\2/' requirements.txt | uniq
+  else
+    cat requirements.txt
+  fi
+}
+
+make_venv() { # PYTHON GPU
+  local python
+  if [[ -f $venv_stamp ]] && diff -q <(wanted "$2") "$venv_stamp" >/dev/null &&
+    { [[ ! $1 ]] || [[ $("$1" --version 2>&1) == "$(.venv/bin/python --version)" ]]; }; then
+    echo ".venv: installed already ($(.venv/bin/python --version))"
+    return
+  fi
+  python=$(choose_python "$1")
+  if [[ -e .venv && ! -f $venv_stamp && ! -f $venv_unfinished ]]; then
+    fail ".venv was not made by this script: move it away first"
+  fi
+  # Anew, since a pip that was killed leaves packages that look installed and are not.
+  mkdir -p .venv
+  touch "$venv_unfinished"
+  find .venv -mindepth 1 -maxdepth 1 ! -path "$venv_unfinished" -exec rm -rf {} +
+  echo ".venv: $("$python" --version), $(wanted "$2" | grep -c '==') requirements ..."
+  "$python" -m venv .venv || fail "$python cannot make .venv: on Debian, apt install python3-venv"
+  wanted "$2" >.venv/requirements.txt
+  venv_pip --no-deps --requirement .venv/requirements.txt
+  if [[ $2 ]]; then # CUDA's libraries are not listed
+    venv_pip --constraint .venv/requirements.txt \
+      "$(grep '^tensorflow\[' .venv/requirements.txt | tr -d ' ')"
+  fi
+  mv .venv/requirements.txt "$venv_stamp"
+  rm "$venv_unfinished"
+}
+
+venv_pip() { # ARGUMENTS of pip install
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@" ||
+    fail "pip could not install everything; its reason stands above. Run ./install.sh again"
+}
