@@ -75,7 +75,7 @@ def _try_to_get(checkpoint: Checkpoint) -> bool:
     try:
         get(checkpoint)
     except UserError as error:
-        say(f"{checkpoint.name}: {error}")
+        console.warn(f"{checkpoint.name}: {error}")
         return False
     return True
 
@@ -94,9 +94,14 @@ def get(checkpoint: Checkpoint) -> Path:
         make_imagenet_backbone(folder)
     else:
         archive = BUILD / "downloads" / f"{checkpoint.name}.tar.gz"
-        if not archive.exists():
-            url = f"{ZOO}/{archive.name}"
-            download.download([url], archive, sha256=checkpoint.sha256, check=check_archive)
+        download.download(
+            [f"{ZOO}/{archive.name}"],
+            archive,
+            sha256=checkpoint.sha256,
+            check=check_archive,
+            by_hand=f"put it at {shown(archive)}, and run this again; or train from "
+            "--offline weights",
+        )
         unpack(archive, folder)
         archive.unlink()
     say(f"{checkpoint.name}: ready ({shown(folder)})")
