@@ -12,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 ./install.sh
 stamp=.venv/tests-installed.txt
 if ! cmp -s tests/requirements.txt "$stamp"; then
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+  .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps \
     --requirement tests/requirements.txt
   cp tests/requirements.txt "$stamp"
 fi

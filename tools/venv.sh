@@ -59,6 +59,6 @@ make_venv() { # PYTHON GPU
 }
 
 venv_pip() { # ARGUMENTS of pip install
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@" ||
+  .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check "$@" ||
     fail "pip could not install everything; its reason stands above. Run ./install.sh again"
 }

@@ -10,10 +10,9 @@ be made anew from it at any time. What runs is a ported copy in build/models, in
 from __future__ import annotations
 
 import argparse
-import compileall
 import dataclasses
 import hashlib
-import shutil
+import py_compile
 import subprocess
 import sys
 import time
@@ -33,11 +32,12 @@ REGISTRY_HITS = {
     "tensorflow.compat.v1": 338,
     "dict.iter*": 11,
     "xrange": 14,
-    "indexed dict view": 2,
-    "kept dict view": 90,
+    "kept iterator": 7,
+    "kept dict view": 95,
     "inspect.getargspec": 3,
-    "is with a literal": 4,
     "NumPy aliases": 35,
+    "is not with a literal": 1,
+    "np.string_": 2,
     "np.NAN": 1,
     "canvas.tostring_rgb": 2,
     "np.fromstring": 2,
@@ -68,41 +68,31 @@ def install(choice: str) -> None:
     """
     started = time.monotonic()
     inputs = _inputs()
+    files.mend_folder(API)
     present = _present()
     if present and present["inputs"] == inputs and choice in ("auto", present["source"]["kind"]):
         say(f"API: ported already from {_origin(present)} ({shown(API)})")
         return
 
-    partial = BUILD / ".models.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    research = partial / "research"
-    research.mkdir(parents=True)
-    origin = source.bring(choice, research, BUILD / "downloads")
-    hits = rules.rewrite(research)
-    _check_rules(research, origin, hits)
-    count, generated_from = protos.compile_protos(research)
-    say(f"protos: {count} modules generated from the .{generated_from}s")
-    # Tracebacks are to name the files where they will stand.
-    paths = {"stripdir": str(partial), "prependdir": str(API)}
-    if not compileall.compile_dir(str(research), quiet=2, workers=0, **paths):
-        raise UserError(f"not every module of the ported API compiles: see {shown(research)}")
-    _run_check(research)
-    files.write_json(
-        partial / RECORD,
-        {
-            "source": dataclasses.asdict(origin),
-            "inputs": inputs,
-            "protos": {"modules": count, "from": generated_from},
-            "rules": [dataclasses.asdict(hit) for hit in hits],
-        },
-    )
-    # The old copy is moved aside first: a kill in between leaves none, and the next run mends it.
-    old = BUILD / ".models.old"
-    shutil.rmtree(old, ignore_errors=True)
-    if API.exists():
-        API.replace(old)
-    partial.replace(API)
-    shutil.rmtree(old, ignore_errors=True)
+    with files.whole_folder(API, replace=True) as partial:
+        research = partial / "research"
+        research.mkdir()
+        origin = source.bring(choice, research, BUILD / "downloads")
+        hits = rules.rewrite(research)
+        _check_rules(research, origin, hits)
+        count, generated_from = protos.compile_protos(research)
+        say(f"protos: {count} modules generated from the .{generated_from}s")
+        _compile(partial, origin)
+        _run_check(research)
+        files.write_json(
+            partial / RECORD,
+            {
+                "source": dataclasses.asdict(origin),
+                "inputs": inputs,
+                "protos": {"modules": count, "from": generated_from},
+                "rules": [dataclasses.asdict(hit) for hit in hits],
+            },
+        )
     seconds = time.monotonic() - started
     say(f"API: ported from {_origin(_present())} into {shown(API)} in {seconds:.0f} s")
 
@@ -139,6 +129,24 @@ def _check_rules(research: Path, origin: source.Source, hits: list[rules.Hits]) 
     if origin.kind == "registry" and found != REGISTRY_HITS:
         changed = sorted(set(found.items()) ^ set(REGISTRY_HITS.items()))
         raise UserError(f"the rules hit otherwise than recorded for this tree: {changed}")
+
+
+def _compile(partial: Path, origin: source.Source) -> None:
+    """Write every module's byte code, and refuse a tree with an old form that no rule knows.
+
+    Raises:
+        UserError: a module does not compile.
+    """
+    for module in sorted(partial.rglob("*.py")):
+        name = module.relative_to(partial).as_posix()
+        try:
+            # Tracebacks are to name the files where they will stand.
+            py_compile.compile(str(module), dfile=str(API / name), doraise=True)
+        except py_compile.PyCompileError as error:
+            cause = error.exc_value
+            where = f"{name}:{cause.lineno}" if isinstance(cause, SyntaxError) else name
+            mend = "; PyPI's copy is known: --source registry" if origin.kind != "registry" else ""
+            raise UserError(f"{where} does not compile after the port: {cause}{mend}") from None
 
 
 def _run_check(research: Path) -> None:

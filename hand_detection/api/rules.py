@@ -1,17 +1,17 @@
 """Rewrites of the API's source text, by rule and never by line number.
 
 The API's files were written for Python 2, NumPy 1 and TensorFlow 1. Each `Rule` says what it
-looks for, what it puts there and why. Every rule is idempotent: its result holds nothing that
-it would rewrite again, and `leftovers` proves that for a whole tree.
+looks for, what it puts there and why. Only code is rewritten, never a string or a comment. Every
+rule is idempotent: its result holds nothing that it would rewrite again, and `leftovers` proves
+that for a whole tree.
 """
 
 from __future__ import annotations
 
-import io
 import re
-import tokenize
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 
@@ -24,79 +24,167 @@ class Rule:
     apply: Callable[[str], tuple[str, int]]
 
 
+# Python's own tokenizer refuses old forms, and from 3.12 on more of them.
+_QUOTED = re.compile(
+    r"""
+    (?P<comment>\#[^\n]*)
+    | '''(?:\\.|[^\\])*?''' | \"\"\"(?:\\.|[^\\])*?\"\"\"
+    | '(?:\\.|[^\\'\n])*' | "(?:\\.|[^\\"\n])*"
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_STRING, _COMMENT = "\0", "\1"  # what stands for their characters
+_OPENING, _CLOSING = "([{", ")]}"
+
+
+@lru_cache(maxsize=2)
+def _code(text: str) -> str:
+    """`text` with its strings and comments blanked out, every offset staying what it is."""
+    return _QUOTED.sub(
+        lambda match: (_COMMENT if match["comment"] else _STRING) * len(match[0]), text
+    )
+
+
 def _regex(pattern: str, replacement: str) -> Callable[[str], tuple[str, int]]:
+    """Replace what the pattern matches, unless that begins in a string or a comment."""
     compiled = re.compile(pattern, re.MULTILINE)
-    return lambda text: compiled.subn(replacement, text)
+
+    def apply(text: str) -> tuple[str, int]:
+        if not compiled.search(text):
+            return text, 0
+        code = _code(text)
+        pieces: list[str] = []
+        done = 0
+        for match in compiled.finditer(text):
+            if code[match.start()] not in (_STRING, _COMMENT):
+                pieces += [text[done : match.start()], match.expand(replacement)]
+                done = match.end()
+        return "".join([*pieces, text[done:]]), len(pieces) // 2
+
+    return apply
+
+
+def _closing_bracket(code: str, opening: int) -> int:
+    """Where the bracket at `opening` is closed; if it never is, the end of `code`."""
+    depth = 0
+    for at in range(opening, len(code)):
+        depth += (code[at] in _OPENING) - (code[at] in _CLOSING)
+        if depth == 0:
+            return at
+    return len(code) - 1
+
+
+def _operand_start(code: str, end: int) -> int:
+    """Where the operand that ends at `end` begins: a name with its dots, calls and indices."""
+    at, depth = end, 0
+    while at > 0:
+        char = code[at - 1]
+        if depth == 0 and not (char.isalnum() or char in "_." or char in _CLOSING):
+            break
+        depth += (char in _CLOSING) - (char in _OPENING)
+        at -= 1
+    return at
+
+
+def _wrap_in_list(text: str, places: list[tuple[int, int]]) -> tuple[str, int]:
+    """Put list(..) around each (start, end) of `text`."""
+    inserts = [(start, 1, "list(") for start, _ in places] + [(end, 0, ")") for _, end in places]
+    for at, _, piece in sorted(inserts, reverse=True):
+        text = text[:at] + piece + text[at:]
+    return text, len(places)
+
+
+_PRINT_OR_BRACKET = re.compile(r"[()\[\]{}]|\bprint\b")
+_STATEMENT_START = re.compile(r"(?:^|[\n;:])[ \t]*\Z")
 
 
 def _print_statements(text: str) -> tuple[str, int]:
-    """`print a, b` -> `print(a, b)`, also where the statement runs over several lines."""
-    if not re.search(r"^\s*print\b(?!\s*[(=.,)])", text, re.MULTILINE):
+    """`print a, b` -> `print(a, b)`, wherever it stands and over however many lines."""
+    if "print" not in text:
         return text, 0
-    lines = text.splitlines(keepends=True)
-    inserts: list[tuple[int, int, str]] = []  # line (0-based), column, text
-    start: tuple[int, int] | None = None
-    end = (0, 0)
-    at_statement_start = True
-    first_argument = ""
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if start is not None:
-            ends = token.type in (tokenize.NEWLINE, tokenize.ENDMARKER) or token.string == ";"
-            if ends or token.type == tokenize.COMMENT:
-                # print (a) is a call already, in both languages.
-                if first_argument != "(":
-                    inserts.append((start[0] - 1, start[1], "("))
-                    inserts.append((end[0] - 1, end[1], ")"))
-                start = None
-            else:
-                first_argument = first_argument or token.string
-                end = token.end
-        elif at_statement_start and token.type == tokenize.NAME and token.string == "print":
-            start, end, first_argument = token.end, token.end, ""
-        at_statement_start = (
-            token.type
-            in (
-                tokenize.NEWLINE,
-                tokenize.NL,
-                tokenize.INDENT,
-                tokenize.DEDENT,
-                tokenize.COMMENT,
-            )
-            or token.string in ";:"
-        )
-    for row, column, piece in sorted(inserts, reverse=True):
-        line = lines[row]
-        rest = line[column:].lstrip(" ") if piece == "(" else line[column:]
-        lines[row] = line[:column] + piece + rest
-    return "".join(lines), len(inserts) // 2
+    code = _code(text)
+    if re.search(r"^from __future__ import .*\bprint_function\b", code, re.MULTILINE):
+        return text, 0
+    pieces: list[str] = []
+    done = depth = 0
+    for match in _PRINT_OR_BRACKET.finditer(code):
+        if match[0] != "print":
+            depth += 1 if match[0] in _OPENING else -1
+            continue
+        line_start = code.rfind("\n", 0, match.start()) + 1
+        if depth == 0 and _STATEMENT_START.search(code[line_start : match.start()]):
+            end = _statement_end(code, match.end())
+            arguments = _print_arguments(text[match.end() : end], code[match.end() : end])
+            if arguments is not None:
+                pieces += [text[done : match.end()], f"({arguments})"]
+                done = end
+    return "".join([*pieces, text[done:]]), len(pieces) // 2
 
 
-def _reversed_zip(text: str) -> tuple[str, int]:
-    """`reversed(zip(..))` -> `reversed(list(zip(..)))`."""
-    hits = 0
-    opening = "reversed(zip("
-    while (at := text.find(opening)) >= 0:
-        close = _closing_bracket(text, at + len(opening) - 1)
-        inner = text[at + len("reversed(") : close + 1]
-        text = f"{text[:at]}reversed(list({inner}){text[close + 1 :]}"
-        hits += 1
-    return text, hits
+def _statement_end(code: str, at: int) -> int:
+    """Where the statement around `at` ends, without the blanks and the comment behind it."""
+    start, depth = at, 0
+    while at < len(code):
+        if depth == 0 and (code[at] == ";" or (code[at] == "\n" and code[at - 1] != "\\")):
+            break
+        depth += (code[at] in _OPENING) - (code[at] in _CLOSING)
+        at += 1
+    return start + len(code[start:at].rstrip(f" \t{_COMMENT}"))
 
 
-def _closing_bracket(text: str, opening: int) -> int:
+def _print_arguments(text: str, code: str) -> str | None:
+    """What to put between print's brackets; None if this is a call, or no print at all.
+
+    Args:
+        text: what stands behind the word.
+        code: the same without strings and comments.
+    """
+    start = re.match(r"(?:[ \t]|\\\n)*", code).end()
+    text, code = text[start:], code[start:]
+    if code.startswith((*"=.,)]}:",)):
+        return None
+    if code.startswith("(") and _closing_bracket(code, 0) == len(code) - 1:
+        return None
+    options = []
+    if code.startswith(">>"):
+        comma = _first_comma(code)
+        options.append(f"file={text[2:comma].strip()}")
+        text, code = text[comma + 1 :].lstrip(), code[comma + 1 :].lstrip()
+    if code.endswith(","):
+        text = text[:-1].rstrip()
+        options.insert(0, "end=' '")
+    return ", ".join([text, *options] if text else options)
+
+
+def _first_comma(code: str) -> int:
+    """Where the first comma outside brackets stands; the length of `code` if there is none."""
     depth = 0
-    for at in range(opening, len(text)):
-        depth += {"(": 1, ")": -1}.get(text[at], 0)
-        if depth == 0:
+    for at, char in enumerate(code):
+        if char == "," and depth == 0:
             return at
-    raise ValueError("a bracket is never closed")
+        depth += (char in _OPENING) - (char in _CLOSING)
+    return len(code)
 
 
-def _is_literal(text: str) -> tuple[str, int]:
-    """`x is not 'a'` -> `x != 'a'`, and `x is 'a'` -> `x == 'a'`."""
-    text, negated = re.subn(r"\bis not (?=['\"])", "!= ", text)
-    text, plain = re.subn(r"(?<=[\w\])]) is (?=['\"]\w*['\"](?:\s|[\]):,]))", " == ", text)
-    return text, negated + plain
+# Where Python 2 had a list: kept, returned, added, measured or indexed.
+_KEPT_ITERATOR = re.compile(
+    r"(?:(?:(?<![=<>!])=|\breturn|\+|\blen\()\s*|\breversed\((?!range))?"
+    r"(?<![\w.])(?P<call>(?:zip|map|filter|range)\()"
+)
+
+
+def _kept_iterators(text: str) -> tuple[str, int]:
+    """`x = zip(a, b)` -> `x = list(zip(a, b))`, wherever it is not consumed on the spot."""
+    if not _KEPT_ITERATOR.search(text):
+        return text, 0
+    code = _code(text)
+    places = []
+    for match in _KEPT_ITERATOR.finditer(code):
+        end = _closing_bracket(code, match.end() - 1) + 1
+        kept_before = match.start() < match.start("call")
+        if kept_before or re.match(r"\s*[\[+]", code[end : end + 80]):
+            places.append((match.start("call"), end))
+    return _wrap_in_list(text, places)
 
 
 # What takes an iterable as it is; `update` may be handed HParams.values(), which is a dict.
@@ -104,49 +192,52 @@ _CONSUMERS = re.compile(
     r"(?:\b(?:list|set|tuple|sorted|len|iter|zip|enumerate|any|all|sum|max|min|dict|frozenset"
     r"|update|izip|OrderedDict)\(|\bin)\s*$"
 )
-_VIEW = re.compile(r"(?<![\w.)\]'\"])((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)\.(keys|values|items)\(\)")
+_VIEW = re.compile(r"\.(?:keys|values|items)\(\)")
 
 
 def _dict_views(text: str) -> tuple[str, int]:
     """`x = d.values()` -> `x = list(d.values())`, wherever it is not consumed on the spot."""
-    hits = 0
-
-    def wrap(match: re.Match[str]) -> str:
-        nonlocal hits
-        line_start = text.rfind("\n", 0, match.start()) + 1
-        before = text[line_start : match.start()]
-        if match[1] == "six" or _CONSUMERS.search(before) or "#" in before:
-            return match[0]
-        hits += 1
-        return f"list({match[0]})"
-
-    return _VIEW.sub(wrap, text), hits
+    if not _VIEW.search(text):
+        return text, 0
+    code = _code(text)
+    places = []
+    for match in _VIEW.finditer(code):
+        start = _operand_start(code, match.start())
+        before = code[code.rfind("\n", 0, start) + 1 : start]
+        indexed = code.startswith("[", match.end())
+        # Strings have none of these methods, but may begin an operand that the walk cuts short.
+        if code[start] != "." and (indexed or not _CONSUMERS.search(before)):
+            places.append((start, match.end()))
+    return _wrap_in_list(text, places)
 
 
 RULES: tuple[Rule, ...] = (
     Rule(
         "tensorflow.compat.v1",
         "the API is TensorFlow 1 code; TensorFlow 2 keeps those names in compat.v1",
-        _regex(r"^(\s*)import tensorflow as tf\b", r"\1import tensorflow.compat.v1 as tf"),
+        _regex(r"^([ \t]*)import tensorflow as tf\b", r"\1import tensorflow.compat.v1 as tf"),
     ),
     Rule("print statement", "print is a function in Python 3", _print_statements),
     Rule(
         "dict.iter*",
         "dict.iteritems, itervalues and iterkeys are gone from Python 3",
-        _regex(r"(?<!six)\.iter(items|values|keys)\(\)", r".\1()"),
+        _regex(r"\.iter(items|values|keys)\(\)", r".\1()"),
     ),
-    Rule("xrange", "Python 3's range is Python 2's xrange", _regex(r"\bxrange\(", "range(")),
+    Rule(
+        "xrange",
+        "Python 3's range is Python 2's xrange",
+        _regex(r"(?<![\w.])xrange\(", "range("),
+    ),
     Rule(
         "unicode",
         "str is Unicode in Python 3; unicode and basestring are gone",
-        _regex(r"(?<![\w.'\"])(?:unicode|basestring)(?=\(|\)\s*[:)]|\)$)", "str"),
+        _regex(r"(?<![\w.])(?:unicode|basestring)\b(?!\s*=(?!=))", "str"),
     ),
     Rule(
-        "indexed dict view",
-        "keys(), values() and items() are no lists in Python 3",
-        _regex(r"((?:\b\w+\.)*\b\w+)\.(keys|values|items)\(\)\[", r"list(\1.\2())["),
+        "kept iterator",
+        "zip, map, filter and range made lists in Python 2: to be kept, added, measured, indexed",
+        _kept_iterators,
     ),
-    Rule("reversed(zip)", "zip is an iterator in Python 3", _reversed_zip),
     Rule(
         "kept dict view",
         "a view cannot be pickled, added, indexed or handed to Session.run as a list can",
@@ -165,8 +256,14 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "is with a literal",
         "compares identities, not values; Python 3.8 warns of it",
-        _is_literal,
+        _regex(r"\bis (?=[ubrUBR]*['\"]|\d)", "== "),
     ),
+    Rule(
+        "is not with a literal",
+        "compares identities, not values; Python 3.8 warns of it",
+        _regex(r"\bis not (?=[ubrUBR]*['\"]|\d)", "!= "),
+    ),
+    Rule("np.string_", "gone from NumPy 2", _regex(r"\bnp\.string_", "np.bytes_")),
     Rule("np.NAN", "gone from NumPy 2", _regex(r"\bnp\.(?:NAN|NaN)\b", "np.nan")),
     Rule("np.Inf", "gone from NumPy 2", _regex(r"\bnp\.(?:Inf|PINF)\b", "np.inf")),
     Rule(

@@ -81,6 +81,8 @@ def bring(choice: str, research: Path, downloads: Path) -> Source:
 
 def pinned_commit() -> str | None:
     """The commit that this repository records for `models`; None outside a git clone."""
+    if shutil.which("git") is None:
+        return None
     result = _git("ls-files", "--stage", "models", cwd=ROOT, check=False)
     fields = result.stdout.split()
     return fields[1] if result.returncode == 0 and fields[:1] == ["160000"] else None
@@ -128,7 +130,9 @@ def checkout_submodule() -> str:
         raise UnreachableError(f"{url} does not answer within {ANSWER_SECONDS} s") from None
     except subprocess.CalledProcessError as error:
         lines = error.stderr.strip().splitlines() or [f"git ended with {error.returncode}"]
-        raise UnreachableError(lines[-1]) from None
+        # What git adds behind its error is advice, or "Aborting".
+        reasons = [line for line in lines if line.startswith(("fatal: ", "error: "))]
+        raise UnreachableError((reasons or lines[-1:])[0]) from None
     return commit
 
 
