@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Step 4: shuffle the prepared data set into TFRecord shards. All options: -h.
+set -euo pipefail
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+python=$root/.venv/bin/python
+
+if [[ ! -x $python ]]; then
+  echo "error: .venv is missing: run ./install.sh first" >&2
+  exit 1
+fi
+exec "$python" "$root/create_kitti_tf_record.py" "$@"

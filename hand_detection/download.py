@@ -1,0 +1,286 @@
+"""Fetch a large file over an unreliable net: resumed, checked, whole or not there."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import requests
+import urllib3
+
+from hand_detection import files
+from hand_detection.console import Progress, UserError, warn
+from hand_detection.paths import shown
+
+CONNECT_SECONDS, STALL_SECONDS = 10.0, 30.0
+TRIES = 3  # of an address, one after another without a new byte
+_CHUNK = 1 << 18
+_NET_ERRORS = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    ConnectionError,
+    TimeoutError,
+)
+
+
+class _RefusedError(Exception):
+    """This address cannot give the file; the message says why."""
+
+
+class _BrokenOffError(Exception):
+    """The transfer broke off and may go on at another try; the message says why."""
+
+
+def download(
+    urls: Sequence[str],
+    target: Path,
+    *,
+    sha256: str | None = None,
+    size: int | None = None,
+    check: Callable[[Path], Any] | None = None,
+    by_hand: str = "",
+    stall: float = STALL_SECONDS,
+    pause: float = 1.0,
+) -> None:
+    """Fetch `target` from the first of `urls` that gives it.
+
+    What came of an interrupted transfer is kept beside the target, and a later call goes
+    on from there if the server allows it and the file there is still the same.
+
+    Args:
+        urls: addresses of the same file, tried in order.
+        target: where it goes; nothing is done if it is there and has `sha256` and `size`.
+        sha256: its hash in hexadecimal, where known.
+        size: its length in bytes, where known.
+        check: called with the fetched file; raises UserError if it is not what it should be.
+        by_hand: for the message of the last resort: what to do with a file fetched by hand.
+        stall: seconds without data after which a connection is given up.
+        pause: seconds before the second try, doubled for each further one.
+
+    Raises:
+        UserError: no address gave the file (names each and says why), or the file at
+            `target` is another one.
+    """
+    if target.exists():
+        problem = _problem(target, sha256, size, None)
+        if problem:
+            raise UserError(f"{shown(target)} {problem}: move it away to fetch it again")
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    failures = []
+    for url in urls:
+        transfer = _Transfer(url, target, size, stall)
+        try:
+            _persist(transfer, sha256, size, check, pause)
+        except _RefusedError as error:
+            failures.append(f"{url} ({error})")
+            warn(f"{url}: {error}")
+            continue
+        transfer.partial.replace(target)
+        transfer.state.unlink(missing_ok=True)
+        return
+    advice = f". Fetch it by hand, {by_hand}" if by_hand else ""
+    raise UserError(f"could not fetch {target.name}: tried {'; '.join(failures)}{advice}")
+
+
+def _persist(
+    transfer: _Transfer,
+    sha256: str | None,
+    size: int | None,
+    check: Callable[[Path], Any] | None,
+    pause: float,
+) -> None:
+    """Fetch and check, with as many tries as bring new bytes, and `TRIES` that do not."""
+    most, failed = transfer.have(), 0
+    while True:
+        resumed = False
+        try:
+            resumed = transfer.run()
+            problem = _problem(transfer.partial, sha256, size, check)
+            if not problem:
+                return
+            transfer.discard()
+            if not resumed:
+                raise _RefusedError(f"the file fetched {problem}")
+            reason = f"the file put together from two transfers {problem}"
+        except _BrokenOffError as error:
+            reason = str(error)
+        except _NET_ERRORS as error:
+            reason = _plain(error)
+        have = transfer.have()
+        failed = 0 if have > most else failed + 1
+        most = max(most, have)
+        if failed >= TRIES:
+            raise _RefusedError(reason)
+        wait = pause * 2 ** max(0, failed - 1)
+        warn(f"{transfer.url}: {reason}; trying again in {wait:.0f} s")
+        time.sleep(wait)
+
+
+class _Transfer:
+    """A file on its way from one address, with what is needed to go on after a break."""
+
+    def __init__(self, url: str, target: Path, size: int | None, stall: float) -> None:
+        self.url, self.target, self.stall = url, target, stall
+        self.partial = target.with_name(f".{target.name}.partial")
+        self.state = target.with_name(f".{target.name}.partial.json")
+        self.total = size
+
+    def have(self) -> int:
+        """The bytes already here of this address's file."""
+        return self.partial.stat().st_size if self._known() else 0
+
+    def discard(self) -> None:
+        """Forget what is here."""
+        self.partial.unlink(missing_ok=True)
+        self.state.unlink(missing_ok=True)
+
+    def _known(self) -> dict[str, Any]:
+        """The server's marks of the file whose beginning is here; empty if none is."""
+        if not (self.partial.exists() and self.state.exists()):
+            return {}
+        try:
+            marks = files.read_json(self.state)
+        except UserError:
+            return {}
+        return marks if isinstance(marks, dict) and marks.get("url") == self.url else {}
+
+    def run(self) -> bool:
+        """Fetch all that is missing; return whether it was added to an earlier beginning."""
+        marks, have = self._known(), self.have()
+        headers = {"Accept-Encoding": "identity"}
+        if have:
+            headers["Range"] = f"bytes={have}-"
+            if marks.get("validator"):
+                headers["If-Range"] = marks["validator"]
+        timeout = (CONNECT_SECONDS, self.stall)
+        with requests.get(self.url, headers=headers, stream=True, timeout=timeout) as response:
+            start = self._start(response, marks, have)
+            if start is None:
+                return True  # everything is here already
+            if not start:
+                files.write_json(self.state, {"url": self.url, "validator": _validator(response)})
+            self._receive(response, start)
+        return start > 0
+
+    def _start(self, response: requests.Response, marks: dict, have: int) -> int | None:
+        """Where the answer's first byte belongs; None if nothing is missing."""
+        status = response.status_code
+        if status == 416 and have:
+            total = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", ""))
+            if total and int(total[1]) == have:
+                return None
+            self.discard()
+            raise _BrokenOffError("the file there has changed")
+        if status in (408, 425, 429) or status >= 500:
+            raise _BrokenOffError(f"the server answered {status} {response.reason}")
+        if status not in (200, 206):
+            raise _RefusedError(f"the server answered {status} {response.reason}")
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            raise _RefusedError("the answer is a web page, not the file")
+        length = response.headers.get("Content-Length", "")
+        start = 0
+        total = int(length) if length.isdigit() else None
+        if status == 206:
+            span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+            changed = marks.get("validator") and marks["validator"] != _validator(response)
+            if not span or int(span[1]) != have or changed:
+                self.discard()
+                raise _BrokenOffError("the server answered with another part than asked for")
+            start, total = have, int(span[2])
+        if self.total is not None and total is not None and total != self.total:
+            self.discard()
+            raise _RefusedError(f"the file there has {total} bytes instead of {self.total}")
+        self.total = total if total is not None else self.total
+        return start
+
+    def _receive(self, response: requests.Response, start: int) -> None:
+        if self.total is not None:
+            free = shutil.disk_usage(self.partial.parent).free
+            if free < self.total - start:
+                raise UserError(
+                    f"{self.target.name} needs {(self.total - start) / 1e6:,.0f} MB, but the disk "
+                    f"of {shown(self.target.parent)} has {free / 1e6:,.0f} MB left"
+                )
+        # Raw: a server that calls a .tar.gz "gzip encoded" must not have it unpacked. And
+        # read1, which returns what has come: read would wait for a full chunk.
+        raw = response.raw
+        read = getattr(raw, "read1", raw.read)
+        have, mark, since = start, start, time.monotonic()
+        with (
+            self.partial.open("r+b" if start else "wb") as file,
+            Progress(self.total, self.target.name, "B", initial=start, scale=True) as bar,
+        ):
+            file.seek(start)
+            while chunk := read(_CHUNK, decode_content=False):
+                if not have and chunk.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
+                    raise _RefusedError("the answer is a web page, not the file")
+                file.write(chunk)
+                have += len(chunk)
+                bar.update(len(chunk))
+                if time.monotonic() - since > self.stall:
+                    if have - mark < self.stall * 1000:  # under 1 kB/s: as good as stalled
+                        raise _BrokenOffError("the transfer is stalled")
+                    mark, since = have, time.monotonic()
+        if self.total is not None and have < self.total:
+            raise _BrokenOffError(f"the connection ended after {have} of {self.total} bytes")
+        if self.total is not None and have > self.total:
+            self.discard()
+            raise _BrokenOffError(f"{have} bytes came instead of {self.total}")
+
+
+def _problem(
+    path: Path,
+    sha256: str | None,
+    size: int | None,
+    check: Callable[[Path], Any] | None,
+) -> str:
+    """What is wrong with a file, or ""."""
+    found = path.stat().st_size
+    if size is not None and found != size:
+        return f"has {found} bytes instead of {size}"
+    if sha256 is not None:
+        digest = files.sha256(path)
+        if digest != sha256:
+            return f"has the SHA-256 {digest} instead of {sha256}"
+    if check is not None:
+        try:
+            check(path)
+        except UserError as error:
+            return f"is not what it should be: {error}"
+    return ""
+
+
+def _validator(response: requests.Response) -> str | None:
+    """What tells this version of the file from another: a strong ETag, or the date."""
+    etag = response.headers.get("ETag", "")
+    if etag and not etag.startswith("W/"):
+        return etag
+    return response.headers.get("Last-Modified")
+
+
+def _plain(error: BaseException) -> str:
+    """A network error in a few words instead of a chain of wrapped exceptions."""
+    text = str(error)
+    for mark, plain in (
+        ("IncompleteRead", "the connection ended before the file did"),
+        ("NameResolution", "the host's name is not known (no network?)"),
+        ("Connection refused", "the connection was refused"),
+        ("unreachable", "the network is unreachable"),
+        ("ConnectTimeout", "no connection within the time limit"),
+        ("ead timed out", "no data within the time limit"),
+        ("timed out", "no answer within the time limit"),
+        ("reset by peer", "the connection was reset"),
+        ("ProxyError", "the proxy refused the connection"),
+        ("CERTIFICATE_VERIFY", "the server's certificate is not trusted"),
+        ("RemoteDisconnected", "the server closed the connection without an answer"),
+    ):
+        if mark in f"{type(error).__name__} {text}":
+            return plain
+    return f"{type(error).__name__}: {text[:200]}"

@@ -1,0 +1,94 @@
+"""Class names and their ids: the API's label map, a small text file.
+
+item {
+  id: 1
+  name: 'hand'
+}
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hand_detection.console import UserError
+from hand_detection.paths import shown
+
+_TOKEN = re.compile(
+    r"""(?P<space>[ \t\r,;]+|\#[^\n]*) | (?P<newline>\n)
+      | (?P<string>'[^'\n]*'|"[^"\n]*") | (?P<number>-?\d+) | (?P<word>[A-Za-z_]\w*)
+      | (?P<mark>[{}:])""",
+    re.VERBOSE,
+)
+_FIELDS = {"id": "number", "name": "string", "display_name": "string"}
+
+
+def read_label_map(path: Path) -> dict[str, int]:
+    """The ids (1, 2, ...) by class name, in the order of the file.
+
+    Raises:
+        UserError: the file is missing or not a label map; names the line.
+    """
+
+    def wrong(line: int, what: str) -> UserError:
+        return UserError(f"{shown(path)}, line {line}: {what}")
+
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"there is no label map {shown(path)}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{shown(path)} is not UTF-8 text: save it as UTF-8") from None
+
+    tokens = []
+    line, at = 1, 0
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if not match:
+            raise wrong(line, f"{text[at]!r} has no place in a label map")
+        if match.lastgroup == "newline":
+            line += 1
+        elif match.lastgroup != "space":
+            tokens.append((match.lastgroup, match.group(), line))
+        at = match.end()
+
+    def take(kind: str, expected: str, value: str | None = None) -> tuple[str, int]:
+        if not tokens:
+            raise wrong(line, f"the file ends where {expected} should stand")
+        found_kind, found, found_line = tokens.pop(0)
+        if found_kind != kind or (value is not None and found != value):
+            raise wrong(found_line, f"{found} stands where {expected} should")
+        return found, found_line
+
+    ids: dict[str, int] = {}
+    while tokens:
+        _, start = take("word", "'item'", "item")
+        if tokens and tokens[0][1] == ":":
+            tokens.pop(0)
+        take("mark", "'{'", "{")
+        item: dict[str, str] = {}
+        while tokens and tokens[0][1] != "}":
+            field, field_line = take("word", "a field")
+            if field not in _FIELDS:
+                raise wrong(field_line, f"unknown field {field!r}: {', '.join(_FIELDS)} are known")
+            if field in item:
+                raise wrong(field_line, f"a second {field!r} in one item")
+            take("mark", "':'", ":")
+            item[field], _ = take(_FIELDS[field], f"a {_FIELDS[field]} for {field!r}")
+        take("mark", "'}'", "}")
+        for field in ("id", "name"):
+            if field not in item:
+                raise wrong(start, f"this item has no {field!r}")
+        name, number = item["name"][1:-1], int(item["id"])
+        if not name:
+            raise wrong(start, "the name is empty")
+        if number < 1:
+            raise wrong(start, f"id {number} of {name!r}: ids count from 1 (0 is the background)")
+        if name in ids:
+            raise wrong(start, f"the name {name!r} stands there twice")
+        if number in ids.values():
+            raise wrong(start, f"the id {number} stands there twice")
+        ids[name] = number
+    if not ids:
+        raise UserError(f"{shown(path)} holds no item {{ id: ... name: ... }}")
+    return ids

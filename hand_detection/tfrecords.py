@@ -1,0 +1,490 @@
+"""Step 4: from a data set in the KITTI layout to shuffled TFRecord shards.
+
+    DATA/tfrecords/{train,val}.record-00000-of-000NN   (and test with the official split)
+    DATA/tfrecords/manifest.json                       counts, sizes and SHA-256 of them
+
+The folder is made under another name and renamed when it is whole. A TFRecord file that
+is cut between two records reads as a shorter one, without an error: whoever reads the
+shards takes them from the manifest and checks them against it (`verify`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import platform
+import random
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from hand_detection import egohands, images, kitti, records
+from hand_detection.console import Progress, UserError, say
+from hand_detection.files import (
+    mend_folder,
+    read_json,
+    sha256,
+    sole_writer,
+    whole_folder,
+    write_json,
+)
+from hand_detection.parallel import in_order
+from hand_detection.paths import shown
+
+FOLDER = "tfrecords"
+MANIFEST = "manifest.json"
+SHARD_BYTES = 100 << 20  # big enough to read in one sweep, small enough to mix shards
+SEED = 2018
+VAL_MOST, VAL_SHARE = 500, 5  # the tutorial's 500 of 4,800; of a small set a fifth
+JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What decides the records, beside the data itself."""
+
+    split: str  # "random", "video" or "official"
+    seed: int
+    val_size: int | None  # frames; None for the official split, which has its own
+    max_side: int  # pixels; 0 keeps the original bytes
+    shards: int  # of each split; 0 for about `SHARD_BYTES` each
+    classes: dict[str, int]  # ids by class name
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A TFRecord file of the folder."""
+
+    name: str
+    examples: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The shards of a split, the names of its frames in their order, and its boxes."""
+
+    shards: tuple[Shard, ...]
+    boxes: int
+    frames: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a folder of TFRecords holds."""
+
+    folder: Path
+    settings: Settings
+    inputs: str  # a SHA-256 over the labels and the names and sizes of the images
+    splits: dict[str, Split]
+
+    def split(self, name: str) -> Split:
+        """The split `name`.
+
+        Raises:
+            UserError: the folder has no such split.
+        """
+        if name not in self.splits:
+            raise UserError(
+                f"{shown(self.folder)} has no split {name!r}: it has {', '.join(self.splits)}"
+            )
+        return self.splits[name]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a folder of TFRecords.
+
+    Raises:
+        UserError: the folder was not finished, or the manifest is damaged.
+    """
+    path = folder / MANIFEST
+    if not path.exists():
+        raise UserError(f"{shown(folder)} has no finished TFRecords: run ./create_tfrecords.sh")
+    value = read_json(path)
+    try:
+        splits = {
+            name: Split(
+                tuple(Shard(**shard) for shard in split["shards"]),
+                split["boxes"],
+                tuple(split["frames"]),
+            )
+            for name, split in value["splits"].items()
+        }
+        return Manifest(folder, Settings(**value["settings"]), value["inputs"], splits)
+    except (TypeError, KeyError, AttributeError):
+        raise UserError(
+            f"{shown(path)} is not a manifest that this project wrote: "
+            "run ./create_tfrecords.sh --overwrite"
+        ) from None
+
+
+def verify(folder: Path, *, full: bool = False) -> Manifest:
+    """Check that the shards are those that the manifest names: sizes, and `full` their hashes.
+
+    Raises:
+        UserError: a shard is missing, cut or changed; names it.
+    """
+    manifest = read_manifest(folder)
+    for split in manifest.splits.values():
+        for shard in split.shards:
+            path, again = folder / shard.name, "run ./create_tfrecords.sh --overwrite"
+            if not path.is_file():
+                raise UserError(f"{shown(path)} is missing: {again}")
+            size = path.stat().st_size
+            if size < shard.bytes:
+                raise UserError(f"{shown(path)} is cut: {size} of {shard.bytes} bytes: {again}")
+            if size > shard.bytes or (full and sha256(path) != shard.sha256):
+                raise UserError(f"{shown(path)} was changed after it was written: {again}")
+    return manifest
+
+
+def shard_paths(folder: Path, split: str) -> list[Path]:
+    """The shards of a split, in order.
+
+    Raises:
+        UserError: as `read_manifest`, or there is no such split.
+    """
+    return [folder / shard.name for shard in read_manifest(folder).split(split).shards]
+
+
+def example_count(folder: Path, split: str) -> int:
+    """How many frames a split has.
+
+    Raises:
+        UserError: as `read_manifest`, or there is no such split.
+    """
+    return sum(shard.examples for shard in read_manifest(folder).split(split).shards)
+
+
+def examples_in(shards: Sequence[Path]) -> int:
+    """How many examples TFRecord files hold, checked: a cut file reads as a shorter one.
+
+    Where a manifest stands beside a file, the file must be as the manifest has it, and so
+    must all its fellows be; any other TFRecord file is counted record by record.
+
+    Raises:
+        UserError: a file is missing, cut or changed; names it.
+    """
+    known: dict[Path, int] = {}
+    for folder in {path.parent for path in shards}:
+        if (folder / MANIFEST).exists():
+            for split in verify(folder).splits.values():
+                known |= {folder / shard.name: shard.examples for shard in split.shards}
+    return sum(known[path] if path in known else records.count(path) for path in shards)
+
+
+def default_val_size(frames: int) -> int:
+    """How many of `frames` the random split holds out: a fifth, at most 500."""
+    return min(VAL_MOST, max(1, frames // VAL_SHARE))
+
+
+def split_frames(names: Sequence[str], settings: Settings) -> dict[str, list[str]]:
+    """Deal the frames to the splits, each in a shuffled order that the seed decides.
+
+    Args:
+        names: of the frames, sorted.
+        settings: split, seed, val_size.
+
+    Raises:
+        UserError: a split would be empty, or a frame's name does not tell its video.
+    """
+    order = list(names)
+    random.Random(settings.seed).shuffle(order)
+    if settings.split == "random":
+        count = settings.val_size
+        if not 0 < count < len(order):
+            raise UserError(f"--val-size {count} of {len(order)} frames leaves nothing to train on")
+        return {"train": order[count:], "val": order[:count]}
+    if settings.split == "video":
+        return _split_by_video(order, settings)
+    splits: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    for name in order:
+        splits[egohands.split_of(_video_of(name))].append(name)
+    for split in ("train", "val"):
+        if not splits[split]:
+            raise UserError(
+                f"no video of this data set is in the official {split} split: use --split random"
+            )
+    return {split: frames for split, frames in splits.items() if frames}
+
+
+def _split_by_video(order: Sequence[str], settings: Settings) -> dict[str, list[str]]:
+    """Hold out whole videos, drawn by the seed, until they have `val_size` frames."""
+    videos = sorted({_video_of(name) for name in order})
+    random.Random(settings.seed).shuffle(videos)
+    held_out: set[str] = set()
+    frames: list[str] = []
+    for video in videos:
+        if len(frames) >= settings.val_size:
+            break
+        held_out.add(video)
+        frames = [name for name in order if _video_of(name) in held_out]
+    train = [name for name in order if _video_of(name) not in held_out]
+    if not frames or not train:
+        raise UserError(
+            f"--val-size {settings.val_size} of {len(videos)} videos with {len(order)} frames "
+            "leaves nothing to train on"
+        )
+    return {"train": train, "val": frames}
+
+
+def _video_of(name: str) -> str:
+    video = egohands.video_of(name)
+    if video is None:
+        raise UserError(
+            f"{name} is not named <VIDEO>_frame_NNNN, so its video is not known: use --split random"
+        )
+    return video
+
+
+def create(
+    data: Path,
+    settings: Settings,
+    *,
+    workers: int,
+    overwrite: bool = False,
+) -> Manifest:
+    """Write the TFRecords of the data set `data`, or see that they are done.
+
+    The bytes do not depend on `workers` or on the order of the folder.
+
+    Raises:
+        UserError: a label or an image is not correct (names it), or there are TFRecords of
+            other settings or inputs and `overwrite` is not given.
+    """
+    folder = data / FOLDER
+    if not data.is_dir():
+        raise UserError(f"there is no data set {shown(data)}: run ./prepare_egohands.py")
+    with sole_writer(data):
+        mend_folder(folder)
+        frames = kitti.list_frames(data)
+        inputs = _fingerprint(frames, settings)
+        if settings.split != "official" and settings.val_size is None:
+            settings = replace(settings, val_size=default_val_size(len(frames)))
+        if folder.exists() and not overwrite:
+            done = verify(folder)
+            _refuse_other(done, settings, inputs)
+            say(f"{shown(folder)} is already done")
+            return done
+        if folder.exists():
+            _refuse_strangers(folder)
+        splits = split_frames([frame.name for frame in frames], settings)
+        by_name = {frame.name: frame for frame in frames}
+        with whole_folder(folder, replace=overwrite) as building:
+            _write_splits(building, splits, by_name, settings, inputs, workers)
+        return read_manifest(folder)
+
+
+def _fingerprint(frames: Sequence[kitti.Frame], settings: Settings) -> str:
+    """Read every label file, and sum up all inputs in one SHA-256."""
+    digest = hashlib.sha256()
+    for frame in frames:
+        text = frame.label.read_bytes()
+        kitti.parse_labels(text, frame.label, classes=settings.classes)
+        size = frame.image.stat().st_size
+        digest.update(json.dumps([frame.image.name, size, len(text)]).encode() + text)
+    return digest.hexdigest()
+
+
+def _refuse_other(done: Manifest, settings: Settings, inputs: str) -> None:
+    old, new = asdict(done.settings), asdict(settings)
+    changed = [f"{name} {old[name]} -> {new[name]}" for name in old if old[name] != new[name]]
+    if done.inputs != inputs:
+        changed.append("the images or labels have changed")
+    if changed:
+        raise UserError(
+            f"{shown(done.folder)} was made otherwise ({'; '.join(changed)}): "
+            "add --overwrite to replace it"
+        )
+
+
+def _refuse_strangers(folder: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        if ".record" not in path.name and path.name != MANIFEST:
+            raise UserError(f"{shown(path)} is not part of the TFRecords: move it away first")
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A frame to become a record."""
+
+    frame: kitti.Frame
+    classes: dict[str, int]
+    max_side: int
+
+
+def _write_splits(
+    folder: Path,
+    splits: dict[str, list[str]],
+    by_name: dict[str, kitti.Frame],
+    settings: Settings,
+    inputs: str,
+    workers: int,
+) -> None:
+    plan = []  # (split, shard's name, its frames), in the order of writing
+    for split, names in splits.items():
+        frames = [by_name[name] for name in names]
+        count = min(len(frames), settings.shards or _shard_count(frames, settings.max_side))
+        for i in range(count):
+            part = frames[i * len(frames) // count : (i + 1) * len(frames) // count]
+            plan.append((split, f"{split}.record-{i:05d}-of-{count:05d}", part))
+    work = (
+        _Work(frame, settings.classes, settings.max_side) for _, _, part in plan for frame in part
+    )
+    shards: dict[str, list[Shard]] = {split: [] for split in splits}
+    boxes = dict.fromkeys(splits, 0)
+    with (
+        closing(in_order(make_record, work, workers)) as made,
+        Progress(len(by_name), "TFRecords", "frames") as bar,
+    ):
+        for split, name, part in plan:
+            digest, size = hashlib.sha256(), 0
+            with (folder / name).open("wb") as file:
+                for _ in part:
+                    record, count = next(made)
+                    file.write(record)
+                    digest.update(record)
+                    size += len(record)
+                    boxes[split] += count
+                    bar.update()
+            shards[split].append(Shard(name, len(part), size, digest.hexdigest()))
+    write_json(
+        folder / MANIFEST,
+        {
+            "format": 1,
+            "settings": asdict(settings),
+            "inputs": inputs,
+            "splits": {
+                split: {
+                    "shards": [asdict(shard) for shard in shards[split]],
+                    "boxes": boxes[split],
+                    "frames": names,
+                }
+                for split, names in splits.items()
+            },
+            "written_by": {
+                "python": platform.python_version(),
+                **{name: version(name) for name in ("numpy", "pillow")},
+            },
+        },
+    )
+
+
+def _shard_count(frames: Sequence[kitti.Frame], max_side: int) -> int:
+    size = sum(frame.image.stat().st_size for frame in frames)
+    if max_side:  # the bytes shrink about as the pixels do
+        first = frames[0].image
+        width, height = images.open_image(first.read_bytes(), shown(first)).size
+        size *= min(1.0, max_side / max(width, height)) ** 2
+    return max(1, round(size / SHARD_BYTES))
+
+
+def make_record(work: _Work) -> tuple[bytes, int]:
+    """The framed TFRecord of a frame, and how many boxes it has.
+
+    Raises:
+        UserError: the image or the label file is not correct; names it.
+    """
+    data = work.frame.image.read_bytes()
+    where = shown(work.frame.image)
+    at_least = (1, 1)
+    if work.max_side:
+        at_least = images.fit(images.open_image(data, where).size, work.max_side)
+    picture, size, encoding = images.decode(data, where, at_least)
+    labels = [
+        label
+        for label in kitti.read_labels(work.frame.label, size=size, classes=work.classes)
+        if not label.dont_care
+    ]
+    stored = size
+    if work.max_side and max(size) > work.max_side:
+        stored, encoding = at_least, "jpeg"
+        data = _reduced(picture, stored)
+    features = example_features(
+        work.frame.image.name, data, encoding, stored, size, labels, work.classes
+    )
+    return records.frame_record(records.encode_example(features)), len(labels)
+
+
+def _reduced(picture, size: tuple[int, int]) -> bytes:
+    from PIL import Image
+
+    picture = picture.convert("RGB")
+    if picture.size != size:
+        picture = picture.resize(size, Image.Resampling.BILINEAR)
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=JPEG_QUALITY)
+    return out.getvalue()
+
+
+def example_features(
+    name: str,
+    data: bytes,
+    encoding: str,
+    stored: tuple[int, int],
+    size: tuple[int, int],
+    labels: Sequence[kitti.Label],
+    classes: dict[str, int],
+) -> dict[str, records.Feature]:
+    """The features of an example, under the API's keys.
+
+    Args:
+        name: the image's file name.
+        data: the image as it is stored, "jpeg" or "png" in `encoding`, `stored` (width,
+            height) in pixels.
+        size: (width, height) in pixels of the image that the labels speak of.
+        labels: its objects. Their pixels, counted from 0, are divided by the size, as the
+            API's own KITTI conversion does it.
+        classes: ids by class name.
+    """
+
+    def floats(values) -> np.ndarray:
+        return np.array(list(values), np.float64)
+
+    width, height = size
+    boxes = np.array([label.bbox for label in labels], np.float64).reshape(-1, 4)
+    objects = {
+        "bbox/xmin": boxes[:, 0] / width,
+        "bbox/ymin": boxes[:, 1] / height,
+        "bbox/xmax": boxes[:, 2] / width,
+        "bbox/ymax": boxes[:, 3] / height,
+        "class/text": [label.type.encode() for label in labels],
+        "class/label": np.array([classes[label.type] for label in labels], np.int64),
+        "difficult": np.zeros(len(labels), np.int64),
+        "view": [b"Unspecified"] * len(labels),
+        "truncated": floats(label.truncated for label in labels),
+        "alpha": floats(label.alpha for label in labels),
+        "3d_bbox/rot_y": floats(label.rotation_y for label in labels),
+    }
+    for i, key in enumerate(("height", "width", "length")):
+        objects[f"3d_bbox/{key}"] = floats(label.dimensions[i] for label in labels)
+    for i, key in enumerate(("x", "y", "z")):
+        objects[f"3d_bbox/{key}"] = floats(label.location[i] for label in labels)
+    return {
+        "image/height": np.array([stored[1]]),
+        "image/width": np.array([stored[0]]),
+        "image/filename": [name.encode()],
+        "image/source_id": [name.encode()],
+        "image/key/sha256": [hashlib.sha256(data).hexdigest().encode()],
+        "image/encoded": [data],
+        "image/format": [encoding.encode()],
+        **{f"image/object/{key}": value for key, value in objects.items()},
+    }
+
+
+def counts_table(manifest: Manifest) -> str:
+    """Frames, boxes, shards and bytes by split, for the terminal."""
+    rows = [f"{'split':>6} {'frames':>8} {'boxes':>8} {'shards':>7} {'MB':>8}"]
+    for name, split in manifest.splits.items():
+        megabytes = sum(shard.bytes for shard in split.shards) / 1e6
+        rows.append(
+            f"{name:>6} {len(split.frames):>8,} {split.boxes:>8,} {len(split.shards):>7} "
+            f"{megabytes:>8,.1f}"
+        )
+    return "\n".join(rows)

@@ -1,0 +1,42 @@
+"""What several test files share: a tiny archive, and the steps run as a user runs them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+REAL = ROOT.parent / "shared" / "egohands"
+
+
+@pytest.fixture(scope="session")
+def real_frames() -> Path:
+    """The folder with 300 real frames; the test skips where it is not."""
+    if not (REAL / "egohands_data_300.zip").exists():
+        pytest.skip(f"needs the real frames in {REAL}")
+    return REAL
+
+
+@pytest.fixture
+def step() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a script of the repository as a user does."""
+
+    def run(script: str, *args: object, **options) -> subprocess.CompletedProcess[str]:
+        command = [str(ROOT / script), *map(str, args)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+    return run
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """A small archive: one test video, one val video, one train video, four frames each."""
+    from small_data import archive_members, write_archive
+
+    return write_archive(tmp_path / "small.zip", archive_members())
