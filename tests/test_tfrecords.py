@@ -367,7 +367,9 @@ def test_a_wrong_label_map_is_named_with_its_line(tmp_path, text, message):
 
 def test_the_video_split_keeps_whole_videos_apart():
     names = [f"V{video}_frame_{frame:04d}" for video in range(5) for frame in range(10)]
-    settings = tfrecords.Settings("video", seed=1, val_size=15, max_side=0, shards=0, classes={"hand": 1})
+    settings = tfrecords.Settings(
+        "video", seed=1, val_size=15, max_side=0, shards=0, classes={"hand": 1}
+    )
     splits = tfrecords.split_frames(names, settings)
     videos = {split: {name[:2] for name in frames} for split, frames in splits.items()}
     assert len(splits["val"]) == 20  # the two videos that it takes for 15 frames
