@@ -144,9 +144,10 @@ def _compile(partial: Path, origin: source.Source) -> None:
             py_compile.compile(str(module), dfile=str(API / name), doraise=True)
         except py_compile.PyCompileError as error:
             cause = error.exc_value
-            where = f"{name}:{cause.lineno}" if isinstance(cause, SyntaxError) else name
+            if isinstance(cause, SyntaxError):
+                name, cause = f"{name}:{cause.lineno}", cause.msg
             mend = "; PyPI's copy is known: --source registry" if origin.kind != "registry" else ""
-            raise UserError(f"{where} does not compile after the port: {cause}{mend}") from None
+            raise UserError(f"{name} does not compile after the port: {cause}{mend}") from None
 
 
 def _run_check(research: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 from hand_detection.console import UserError
@@ -41,10 +43,10 @@ def compile_protos(research: Path) -> tuple[int, str]:
 
 
 def _protoc(source: list[str], research: Path, files: list[Path]) -> None:
-    from grpc_tools import protoc
-
     names = [file.relative_to(research).as_posix() for file in files]
-    if protoc.main(["protoc", *source, f"--python_out={research}", *names]) != 0:
+    # In a process of its own, since it crashes in one that has TensorFlow's C++ protobuf loaded.
+    command = [sys.executable, "-m", "grpc_tools.protoc", *source, f"--python_out={research}"]
+    if subprocess.run([*command, *names], check=False).returncode != 0:
         raise UserError("protoc refused the API's .proto files: its messages stand above")
 
 

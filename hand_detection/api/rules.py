@@ -166,24 +166,23 @@ def _first_comma(code: str) -> int:
     return len(code)
 
 
-# Where Python 2 had a list: kept, returned, added, measured or indexed.
-_KEPT_ITERATOR = re.compile(
-    r"(?:(?:(?<![=<>!])=|\breturn|\+|\blen\()\s*|\breversed\((?!range))?"
-    r"(?<![\w.])(?P<call>(?:zip|map|filter|range)\()"
-)
+_ITERATOR = re.compile(r"(?<![\w.])(zip|map|filter|range)\(")
+# Where it matters that Python 2 had a list: kept, returned, added, measured or turned round.
+_KEEPER = re.compile(r"(?:(?<![=<>!])=|\breturn|\+|\blen\(|\breversed\()\s*\Z")
 
 
 def _kept_iterators(text: str) -> tuple[str, int]:
     """`x = zip(a, b)` -> `x = list(zip(a, b))`, wherever it is not consumed on the spot."""
-    if not _KEPT_ITERATOR.search(text):
+    if not _ITERATOR.search(text):
         return text, 0
     code = _code(text)
     places = []
-    for match in _KEPT_ITERATOR.finditer(code):
-        end = _closing_bracket(code, match.end() - 1) + 1
-        kept_before = match.start() < match.start("call")
-        if kept_before or re.match(r"\s*[\[+]", code[end : end + 80]):
-            places.append((match.start("call"), end))
+    for match in _ITERATOR.finditer(code):
+        start, end = match.start(), _closing_bracket(code, match.end() - 1) + 1
+        keeper = _KEEPER.search(code[max(0, start - 80) : start])
+        reversible = keeper and keeper[0].startswith("reversed") and match[1] == "range"
+        if (keeper and not reversible) or re.match(r"\s*[\[+]", code[end : end + 80]):
+            places.append((start, end))
     return _wrap_in_list(text, places)
 
 
@@ -263,7 +262,7 @@ RULES: tuple[Rule, ...] = (
         "compares identities, not values; Python 3.8 warns of it",
         _regex(r"\bis not (?=[ubrUBR]*['\"]|\d)", "!= "),
     ),
-    Rule("np.string_", "gone from NumPy 2", _regex(r"\bnp\.string_", "np.bytes_")),
+    Rule("np.string_", "gone from NumPy 2", _regex(r"\bnp\.string_\b", "np.bytes_")),
     Rule("np.NAN", "gone from NumPy 2", _regex(r"\bnp\.(?:NAN|NaN)\b", "np.nan")),
     Rule("np.Inf", "gone from NumPy 2", _regex(r"\bnp\.(?:Inf|PINF)\b", "np.inf")),
     Rule(
@@ -326,9 +325,9 @@ def rewrite(tree: Path) -> list[Hits]:
 
 def leftovers(tree: Path) -> list[str]:
     """Where an old form is left below `tree`, as "file: rule"; an empty list is the aim."""
-    return [
-        f"{module.relative_to(tree).as_posix()}: {rule.name}"
-        for module in sorted(tree.rglob("*.py"))
-        for rule in RULES
-        if rule.apply(module.read_text(encoding="utf-8"))[1]
-    ]
+    found = []
+    for module in sorted(tree.rglob("*.py")):
+        text = module.read_text(encoding="utf-8")
+        name = module.relative_to(tree).as_posix()
+        found += [f"{name}: {rule.name}" for rule in RULES if rule.apply(text)[1]]
+    return found

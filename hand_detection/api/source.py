@@ -11,6 +11,7 @@ metadata asks for a TensorFlow that is gone.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -105,6 +106,8 @@ def checkout_submodule() -> str:
     head = _head()
     if head == commit:
         return commit
+    if SUBMODULE.exists() and any(SUBMODULE.iterdir()) and not (SUBMODULE / ".git").exists():
+        raise UnreachableError("models/ holds files that git did not put there; move them away")
     url = _git("config", "--file", ".gitmodules", "submodule.models.url", cwd=ROOT).stdout.strip()
     say(f"API source: {url} at {commit[:12]}")
     try:
@@ -114,6 +117,10 @@ def checkout_submodule() -> str:
         # A kill can leave git's own lock files behind; this lock-holder is the only writer.
         for lock in git_dir.rglob("*.lock"):
             lock.unlink()
+        link = SUBMODULE / ".git"
+        if link.is_file() and _git("rev-parse", "--git-dir", cwd=SUBMODULE, check=False).returncode:
+            # `git init` does not complete what a killed one began while this points there.
+            link.unlink()
         SUBMODULE.mkdir(exist_ok=True)
         _git("init", "--quiet", f"--separate-git-dir={git_dir}", str(SUBMODULE), cwd=ROOT)
         _git("config", "core.worktree", os.path.relpath(SUBMODULE, git_dir), cwd=SUBMODULE)
@@ -129,11 +136,18 @@ def checkout_submodule() -> str:
     except subprocess.TimeoutExpired:
         raise UnreachableError(f"{url} does not answer within {ANSWER_SECONDS} s") from None
     except subprocess.CalledProcessError as error:
-        lines = error.stderr.strip().splitlines() or [f"git ended with {error.returncode}"]
-        # What git adds behind its error is advice, or "Aborting".
-        reasons = [line for line in lines if line.startswith(("fatal: ", "error: "))]
-        raise UnreachableError((reasons or lines[-1:])[0]) from None
+        raise UnreachableError(_reason(error)) from None
     return commit
+
+
+def _reason(error: subprocess.CalledProcessError) -> str:
+    """What git said, without the advice, and the "Aborting", that it puts behind that."""
+    lines = error.stderr.splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith(("fatal: ", "error: ")):
+            named = itertools.takewhile(lambda line: line.startswith("\t"), lines[number + 1 :])
+            return " ".join([line, *map(str.strip, named)])
+    return lines[-1] if lines else f"git ended with {error.returncode}"
 
 
 def _head() -> str | None:

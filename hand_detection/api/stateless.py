@@ -65,13 +65,22 @@ def keyed(tf: Any, key: Any) -> Iterator[None]:
             image_size, bounding_boxes, seed=next_seed(), **options
         )
 
+    from tensorflow.python.ops import random_ops
+
+    # The API's names for the ops, and those that tf.image.random_* call.
+    replaced = (
+        (tf, "random_uniform", random_uniform),
+        (tf.random, "uniform", random_uniform),
+        (random_ops, "random_uniform", random_uniform),
+        (tf, "random_normal", random_normal),
+        (tf.random, "normal", random_normal),
+        (random_ops, "random_normal", random_normal),
+        (tf, "random_shuffle", random_shuffle),
+        (tf.random, "shuffle", random_shuffle),
+        (random_ops, "random_shuffle", random_shuffle),
+        (tf.image, "sample_distorted_bounding_box", sample_distorted_bounding_box),
+    )
     with ExitStack() as stack:
-        for module, name, function in (
-            (tf, "random_uniform", random_uniform),
-            (tf.random, "uniform", random_uniform),
-            (tf, "random_normal", random_normal),
-            (tf, "random_shuffle", random_shuffle),
-            (tf.image, "sample_distorted_bounding_box", sample_distorted_bounding_box),
-        ):
+        for module, name, function in replaced:
             stack.enter_context(mock.patch.object(module, name, function))
         yield
