@@ -28,7 +28,7 @@ from typing import Any
 from unittest import mock
 
 from hand_detection import checkpoints, coco, console, files, models, options
-from hand_detection.api import compat
+from hand_detection.api import compat, nms
 from hand_detection.console import Progress, UserError, say
 from hand_detection.paths import API, ROOT, shown
 
@@ -251,6 +251,7 @@ def _build(tf: Any, config: Any, dataset: Any, *, resumed: bool) -> Graph:
         noted["rates"] = rates
         return optimizer, rates
 
+    quick_nms = nms.non_max_suppression(tf.image.non_max_suppression)
     train_config = type(proto.train_config)()
     train_config.CopyFrom(proto.train_config)
     if resumed:
@@ -264,7 +265,10 @@ def _build(tf: Any, config: Any, dataset: Any, *, resumed: bool) -> Graph:
     model_fn = model_lib.create_model_fn(
         detection_model, configs, SimpleNamespace(load_pretrained=True)
     )
-    with mock.patch.object(optimizer_builder, "build", noting_optimizer):
+    with (
+        mock.patch.object(optimizer_builder, "build", noting_optimizer),
+        mock.patch.object(tf.image, "non_max_suppression", quick_nms),
+    ):
         spec = model_fn(features, labels, model_lib.tf.estimator.ModeKeys.TRAIN)
     losses = {name: tf.convert_to_tensor(value) for name, value in noted["losses"].items()}
     losses["Loss/total_loss"] = spec.loss

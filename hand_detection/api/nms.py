@@ -1,0 +1,90 @@
+"""Non-maximum suppression at a high threshold, as hard example mining asks for it, but quick.
+
+SSD's hard example miner calls NMS once an image, on every anchor, at an IoU of 0.99: it drops
+only boxes that are all but the same. TensorFlow's kernel compares each box with every box kept
+so far, millions of pairs; here a k-d tree finds the few pairs near enough to matter.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+HIGH = 0.9  # below it, near pairs are many and TensorFlow's kernel serves well
+
+
+def select(boxes: np.ndarray, scores: np.ndarray, count: int, threshold: float) -> np.ndarray:
+    """The boxes that `tf.image.non_max_suppression` selects, in its order.
+
+    Args:
+        boxes: float32 (N, 4), ymin, xmin, ymax, xmax in any one unit.
+        scores: float32 (N,).
+        count: how many to select at most.
+        threshold: of the IoU; a box that has more than this with a selected one is dropped.
+
+    Returns:
+        int32 (M,): indices into `boxes`, best score first, the lower index first among equals.
+    """
+    from scipy.spatial import cKDTree
+
+    order = np.argsort(-scores, kind="stable").astype(np.int32)
+    # A box has its opposite corners in any order, as the kernel takes it.
+    low = np.minimum(boxes[:, :2], boxes[:, 2:])
+    high = np.maximum(boxes[:, :2], boxes[:, 2:])
+    sides = high - low
+    area = sides[:, 0] * sides[:, 1]
+    solid = np.flatnonzero((area > 0) & np.isfinite(boxes).all(1))
+    if len(solid) < 2:
+        return order[:count]
+    corners = np.concatenate([low, high], 1)[solid]
+    # IoU > t means that no edge differs by more than 1 - t of the larger box's side; the rest
+    # is room for rounding.
+    radius = float((1 - threshold) * sides[solid].max()) * 1.001
+    pairs = cKDTree(corners).query_pairs(radius, p=np.inf, output_type="ndarray")
+    one, other = solid[pairs[:, 0]], solid[pairs[:, 1]]
+    inner = np.minimum(high[one], high[other]) - np.maximum(low[one], low[other])
+    intersection = inner.clip(0).prod(1)
+    alike = intersection / (area[one] + area[other] - intersection) > np.float32(threshold)
+    one, other = one[alike], other[alike]
+    if not len(one):
+        return order[:count]
+
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    first = np.where(rank[one] < rank[other], one, other)
+    second = np.where(rank[one] < rank[other], other, one)
+    dropped = np.zeros(len(order), bool)
+    # From the best box on: one that is dropped itself drops nothing.
+    for place in np.argsort(rank[first], kind="stable"):
+        if not dropped[first[place]]:
+            dropped[second[place]] = True
+    return order[~dropped[order]][:count]
+
+
+def non_max_suppression(original: Any) -> Any:
+    """A `tf.image.non_max_suppression` that takes `select` at high thresholds."""
+
+    def quick(
+        boxes: Any,
+        scores: Any,
+        max_output_size: Any,
+        iou_threshold: Any = 0.5,
+        *rest: Any,
+        **options: Any,
+    ) -> Any:
+        from hand_detection.api import compat
+
+        tf = compat.activate()
+        if rest or options or not isinstance(iou_threshold, float) or iou_threshold < HIGH:
+            return original(boxes, scores, max_output_size, iou_threshold, *rest, **options)
+        chosen = tf.numpy_function(
+            lambda *arrays: select(*arrays, iou_threshold),
+            [boxes, scores, max_output_size],
+            tf.int32,
+            stateful=False,
+        )
+        chosen.set_shape([None])
+        return chosen
+
+    return quick
