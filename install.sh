@@ -29,7 +29,7 @@ done
 SECONDS=0
 cd "$(dirname "${BASH_SOURCE[0]}")"
 exec 9>.install.lock
-flock -n 9 || fail "another ./install.sh is running in this folder: wait for it to end"
+flock -w 5 9 || fail "another ./install.sh is running in this folder: wait for it to end"
 # shellcheck source=tools/venv.sh
 source tools/venv.sh
 make_venv "$python" "$gpu"
