@@ -222,6 +222,7 @@ def _build(tf: Any, config: Any, dataset: Any, *, resumed: bool) -> Graph:
     from object_detection.builders import model_builder, optimizer_builder
 
     from hand_detection import pipeline
+    from hand_detection.api import moving_average
 
     proto = config.proto
     iterator = tf.data.make_initializable_iterator(dataset)
@@ -270,6 +271,7 @@ def _build(tf: Any, config: Any, dataset: Any, *, resumed: bool) -> Graph:
         mock.patch.object(tf.image, "non_max_suppression", quick_nms),
     ):
         spec = model_fn(features, labels, model_lib.tf.estimator.ModeKeys.TRAIN)
+    moving_average.complete_averages()
     losses = {name: tf.convert_to_tensor(value) for name, value in noted["losses"].items()}
     losses["Loss/total_loss"] = spec.loss
     rate = noted["rates"][0] if noted["rates"] else tf.constant(0.0)
