@@ -11,6 +11,7 @@ from html import escape
 WIDTH, HEIGHT = 420, 300
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 26, 40
 ROW = 26  # of a bar
+SERIES = 4  # colours that can be told apart
 
 STYLE = """
 svg { --ink: #1b1f24; --faint: #c9ced6; --s0: #0a6fb8; --s1: #d1570b; --s2: #0a8a63; --s3: #a64b86;
@@ -23,7 +24,8 @@ svg text { fill: var(--ink); } svg .faint { stroke: var(--faint); stroke-width: 
 svg .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
 svg .ink { stroke: var(--ink); stroke-width: 1.5; }
 """ + "".join(
-    f"svg .l{n} {{ stroke: var(--s{n}); }} svg .f{n} {{ fill: var(--s{n}); }}\n" for n in range(4)
+    f"svg .l{n} {{ stroke: var(--s{n}); }} svg .f{n} {{ fill: var(--s{n}); }}\n"
+    for n in range(SERIES)
 )
 
 Points = Sequence[tuple[float, float]]
