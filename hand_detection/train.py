@@ -28,7 +28,7 @@ from typing import Any
 from unittest import mock
 
 from hand_detection import checkpoints, coco, console, files, models, options
-from hand_detection.api import compat, nms
+from hand_detection.api import batched_mining, batched_targets, compat
 from hand_detection.console import Progress, UserError, say
 from hand_detection.paths import API, ROOT, shown
 
@@ -220,6 +220,7 @@ def _build(tf: Any, config: Any, dataset: Any, *, resumed: bool) -> Graph:
     """The training graph, by the API's own model_fn; what it keeps to itself is noted down."""
     from object_detection import model_lib
     from object_detection.builders import model_builder, optimizer_builder
+    from object_detection.core import losses, target_assigner
 
     from hand_detection import pipeline
 
@@ -251,7 +252,8 @@ def _build(tf: Any, config: Any, dataset: Any, *, resumed: bool) -> Graph:
         noted["rates"] = rates
         return optimizer, rates
 
-    quick_nms = nms.non_max_suppression(tf.image.non_max_suppression)
+    quick_assign = batched_targets.batch_assign_targets(target_assigner.batch_assign_targets)
+    quick_mining = batched_mining.hard_example_miner(losses.HardExampleMiner.__call__)
     train_config = type(proto.train_config)()
     train_config.CopyFrom(proto.train_config)
     if resumed:
@@ -267,16 +269,17 @@ def _build(tf: Any, config: Any, dataset: Any, *, resumed: bool) -> Graph:
     )
     with (
         mock.patch.object(optimizer_builder, "build", noting_optimizer),
-        mock.patch.object(tf.image, "non_max_suppression", quick_nms),
+        mock.patch.object(target_assigner, "batch_assign_targets", quick_assign),
+        mock.patch.object(losses.HardExampleMiner, "__call__", quick_mining),
     ):
         spec = model_fn(features, labels, model_lib.tf.estimator.ModeKeys.TRAIN)
-    losses = {name: tf.convert_to_tensor(value) for name, value in noted["losses"].items()}
-    losses["Loss/total_loss"] = spec.loss
+    parts = {name: tf.convert_to_tensor(value) for name, value in noted["losses"].items()}
+    parts["Loss/total_loss"] = spec.loss
     rate = noted["rates"][0] if noted["rates"] else tf.constant(0.0)
     graph = Graph(
         train_op=spec.train_op,
         loss=spec.loss,
-        losses=losses,
+        losses=parts,
         learning_rate=rate,
         iterator=iterator,
         saver=tf.train.Saver(max_to_keep=KEEP, save_relative_paths=True),
