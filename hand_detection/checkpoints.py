@@ -9,6 +9,7 @@ from hand_detection.console import UserError
 from hand_detection.paths import RUNS, shown
 
 PREFIX = "model.ckpt"
+BEST = "best"  # the folder in a run with the best checkpoint so far
 _INDEX = re.compile(rf"{re.escape(PREFIX)}-(\d+)\.index")
 
 
@@ -42,7 +43,8 @@ def find(model: str, run: Path, checkpoint: str | None = None) -> tuple[Path, in
     Args:
         model: the model's name, for the message.
         run: the run's folder.
-        checkpoint: a step ("1000"), or the path of a checkpoint with or without its suffix.
+        checkpoint: a step ("1000"), "best", or the path of a checkpoint with or without its
+            suffix.
 
     Raises:
         UserError: there is none; the text says what to run first, or which there are.
@@ -51,6 +53,11 @@ def find(model: str, run: Path, checkpoint: str | None = None) -> tuple[Path, in
         found = latest(run)
         if found is None:
             raise UserError(f"no checkpoint in {shown(run)}: run ./train.sh {model} first")
+        return found
+    if checkpoint == BEST:
+        found = latest(run / BEST)
+        if found is None:
+            raise UserError(f"no best checkpoint in {shown(run)}: run ./train.sh {model} first")
         return found
     prefix = run / f"{PREFIX}-{checkpoint}"
     if not checkpoint.isdigit():

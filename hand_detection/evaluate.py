@@ -39,7 +39,7 @@ BATCH_SIZE = 8
 def main() -> None:
     parser = options.parser("eval.sh", "Step 6: the COCO metrics of a checkpoint.")
     options.add_model(parser)
-    parser.add_argument("--checkpoint", help="a step, or a checkpoint's path (default: the newest)")
+    parser.add_argument("--checkpoint", help="a step, best, or a path (default: the newest)")
     parser.add_argument("--split", default="val", help="which records (default: %(default)s)")
     options.add_common(parser)
     arguments = parser.parse_args()

@@ -91,15 +91,6 @@ def test_an_unknown_model_is_refused_with_the_list():
         models.config_file("ssd_mobilenet_v9")
 
 
-def test_fewer_steps_shorten_the_cosine_and_its_warm_up():
-    proto = pipeline.load("ssd_mobilenet_v1_quick").proto
-    cosine = proto.train_config.optimizer.adam_optimizer.learning_rate.cosine_decay_learning_rate
-    share = cosine.warmup_steps / cosine.total_steps
-    pipeline.set_steps(proto, 500)
-    assert proto.train_config.num_steps == cosine.total_steps == 500
-    assert cosine.warmup_steps == pytest.approx(share * 500, abs=1)
-
-
 def test_data_points_both_readers_to_a_folder_and_missing_records_say_what_to_run(tmp_path):
     proto = pipeline.load("ssd_mobilenet_v1_quick", data=tmp_path).proto
     with pytest.raises(UserError, match=r"run \./create_tfrecords\.sh first"):
