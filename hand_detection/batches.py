@@ -12,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 from hand_detection.api import compat, stateless
-from hand_detection.pipeline import Pipeline, record_files
+from hand_detection.pipeline import Pipeline, eval_reader, record_files
 
 
 def training_dataset(pipeline: Pipeline, *, seed: int, examples: int, first: int = 0) -> Any:
@@ -29,11 +29,35 @@ def training_dataset(pipeline: Pipeline, *, seed: int, examples: int, first: int
         shape (batch, height, width, 3), preprocessed; labels hold the padded ground truth, boxes
         as (batch, max_number_of_boxes, 4) in normalized ymin, xmin, ymax, xmax.
     """
+    train_config, reader = pipeline.proto.train_config, pipeline.proto.train_input_reader
+    return _dataset(pipeline, train_config, reader, seed, examples, first)
+
+
+def validation_dataset(pipeline: Pipeline, *, examples: int, batch_size: int) -> Any:
+    """The validation records as `training_dataset` has its own, not augmented nor shuffled.
+
+    Args:
+        pipeline: the config.
+        examples: how many records the validation set has.
+        batch_size: images a batch.
+    """
+    train_config = type(pipeline.proto.train_config)()
+    train_config.CopyFrom(pipeline.proto.train_config)
+    train_config.batch_size = batch_size
+    del train_config.data_augmentation_options[:]
+    own = eval_reader(pipeline.proto)
+    reader = type(own)()
+    reader.CopyFrom(own)
+    reader.shuffle = False
+    return _dataset(pipeline, train_config, reader, 0, examples, 0)
+
+
+def _dataset(
+    pipeline: Pipeline, train_config: Any, reader: Any, seed: int, examples: int, first: int
+) -> Any:
     compat.activate()
     from object_detection import inputs
     from object_detection.builders import dataset_builder
-
-    proto = pipeline.proto
 
     def build(
         reader: Any, *_: Any, transform_input_data_fn: Any, batch_size: int, **__: Any
@@ -46,15 +70,52 @@ def training_dataset(pipeline: Pipeline, *, seed: int, examples: int, first: int
         mock.patch.object(dataset_builder, "build", build),
         mock.patch.dict(table, {"dataset_build": build} if table else {}),
     ):
-        input_fn = inputs.create_train_input_fn(
-            proto.train_config, proto.train_input_reader, proto.model
-        )
-        return input_fn()
+        return inputs.create_train_input_fn(train_config, reader, pipeline.proto.model)()
+
+
+def file_names(
+    pipeline: Pipeline, *, seed: int, examples: int, first: int, count: int
+) -> list[str]:
+    """The file names of `count` training examples, from number `first` on.
+
+    Args:
+        pipeline, seed, examples: as for `training_dataset`.
+        first: the number of the first example; (step - 1) * batch size for those of a step.
+        count: how many.
+    """
+    tf = compat.activate()
+    names = []
+    with tf.Graph().as_default(), tf.Session() as session:
+        records = _ordered(pipeline.proto.train_input_reader, seed, examples, first).take(count)
+        iterator = tf.data.make_one_shot_iterator(records)
+        _, record = iterator.get_next()
+        for _ in range(count):
+            example = tf.train.Example.FromString(session.run(record))
+            name = example.features.feature["image/filename"].bytes_list.value
+            names.append(name[0].decode() if name else "(no image/filename)")
+    return names
 
 
 def _read(
     reader: Any, transform: Any, batch_size: int, seed: int, examples: int, first: int
 ) -> Any:
+    tf = compat.activate()
+    numbered = _ordered(reader, seed, examples, first)
+    decode = _decoder(reader)
+
+    # The API's code is graph code already.
+    @tf.autograph.experimental.do_not_convert
+    def example(number: Any, record: Any) -> Any:
+        key = tf.stack([tf.constant(seed, tf.int64), number])
+        with stateless.keyed(tf, key):
+            return transform(decode(record))
+
+    dataset = numbered.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.batch(batch_size, drop_remainder=True).prefetch(2)
+
+
+def _ordered(reader: Any, seed: int, examples: int, first: int) -> Any:
+    """Pairs of an example's number and its record, from number `first` on, without end."""
     tf = compat.activate()
     shards = [str(path) for path in record_files(reader)]
     epoch, skip = divmod(first, examples)
@@ -73,18 +134,7 @@ def _read(
         return records
 
     records = tf.data.Dataset.range(epoch, 2**40).flat_map(one_epoch)
-    numbered = records.skip(skip).enumerate(start=first)
-    decode = _decoder(reader)
-
-    # The API's code is graph code already.
-    @tf.autograph.experimental.do_not_convert
-    def example(number: Any, record: Any) -> Any:
-        key = tf.stack([tf.constant(seed, tf.int64), number])
-        with stateless.keyed(tf, key):
-            return transform(decode(record))
-
-    dataset = numbered.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.batch(batch_size, drop_remainder=True).prefetch(2)
+    return records.skip(skip).enumerate(start=first)
 
 
 def _decoder(reader: Any) -> Any:

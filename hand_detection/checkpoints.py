@@ -9,12 +9,18 @@ from hand_detection.console import UserError
 from hand_detection.paths import RUNS, shown
 
 PREFIX = "model.ckpt"
+BEST = "best"  # the folder in a run with the best checkpoint so far
 _INDEX = re.compile(rf"{re.escape(PREFIX)}-(\d+)\.index")
 
 
 def run_folder(model: str, run: str | None = None) -> Path:
     """Where the training of `model` keeps what it makes: runs/MODEL, or runs/RUN."""
     return RUNS / (run or Path(model).stem)
+
+
+def run_of(prefix: Path) -> Path:
+    """The folder of the run that the checkpoint `prefix` is of."""
+    return prefix.parent.parent if prefix.parent.name == BEST else prefix.parent
 
 
 def all_steps(run: Path) -> list[int]:
@@ -42,7 +48,8 @@ def find(model: str, run: Path, checkpoint: str | None = None) -> tuple[Path, in
     Args:
         model: the model's name, for the message.
         run: the run's folder.
-        checkpoint: a step ("1000"), or the path of a checkpoint with or without its suffix.
+        checkpoint: a step ("1000"), "best", or the path of a checkpoint with or without its
+            suffix.
 
     Raises:
         UserError: there is none; the text says what to run first, or which there are.
@@ -51,6 +58,11 @@ def find(model: str, run: Path, checkpoint: str | None = None) -> tuple[Path, in
         found = latest(run)
         if found is None:
             raise UserError(f"no checkpoint in {shown(run)}: run ./train.sh {model} first")
+        return found
+    if checkpoint == BEST:
+        found = latest(run / BEST)
+        if found is None:
+            raise UserError(f"no best checkpoint in {shown(run)}: run ./train.sh {model} first")
         return found
     prefix = run / f"{PREFIX}-{checkpoint}"
     if not checkpoint.isdigit():

@@ -21,10 +21,8 @@ from typing import Any
 
 from hand_detection import checkpoints, coco, console, files, models, options, paths, splits
 from hand_detection.console import Progress, UserError, say, warn
-from hand_detection.evaluator import Evaluator, Result, explain_misfit, score, write_summaries
+from hand_detection.evaluator import Evaluator, Result, score, write_summaries
 from hand_detection.paths import shown
-
-__all__ = ["Evaluator", "Result", "explain_misfit", "write_summaries"]  # what train takes
 
 POLL_SECONDS = 5.0  # between two looks for a new checkpoint
 
@@ -59,7 +57,7 @@ def _arguments() -> Any:
     )
     options.add_model(parser)
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--checkpoint", help="a step, or a checkpoint's path (default: the newest)")
+    what.add_argument("--checkpoint", help="a step, best, or a path (default: the newest)")
     what.add_argument("--all", action="store_true", help="every checkpoint of the run, as a curve")
     what.add_argument(
         "--watch",
@@ -129,7 +127,7 @@ def _evaluate_one(
         say(f"{shown(prefix)} on {evaluator.examples} images of {shown(evaluator.folder)}")
         result = evaluator.run(prefix)
         write_summaries(run / "eval", evaluator, result, step)
-        subject = Subject(prefix, str(step), run, step, prefix.parent)
+        subject = Subject(prefix, str(step), run, step, checkpoints.run_of(prefix))
         return subject, result, evaluator.classes, evaluator.records
 
     from hand_detection import detectors, frames, labelmap, pipeline, tfrecords
@@ -163,7 +161,7 @@ def _beside(path: Path) -> Subject:
     if not record.is_file() or path.suffix == ".json":
         return Subject(path, path.stem, path.parent, None, None)
     made_from = files.read_json(record)
-    run = (paths.ROOT / made_from["checkpoint"]).parent
+    run = checkpoints.run_of(paths.ROOT / made_from["checkpoint"])
     return Subject(path, path.stem, path.parent, made_from["step"], run)
 
 

@@ -13,7 +13,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from hand_detection import coco, drawing, files, frames, labelmap, metrics, splits, tfrecords
+from hand_detection import (
+    checkpoints,
+    coco,
+    drawing,
+    files,
+    frames,
+    labelmap,
+    metrics,
+    splits,
+    tfrecords,
+)
 from hand_detection.api import compat
 from hand_detection.console import Progress, UserError
 from hand_detection.paths import shown
@@ -58,7 +68,7 @@ class Result:
             "checkpoint": shown(source),
             "step": step,
             "split": split,
-            "trained_on": splits.kind(run or source.parent, self.records, split),
+            "trained_on": splits.kind(run or checkpoints.run_of(source), self.records, split),
             "records": shown(self.records),
             "manifest_sha256": files.sha256(manifest) if manifest.is_file() else None,
             "images": len(self.images),
@@ -133,7 +143,7 @@ class Evaluator:
             "count": detections["num_detections"],
         }
         tf.train.get_or_create_global_step()
-        self._saver = tf.train.Saver(_variables_to_restore(self.config.proto))
+        self._saver = tf.train.Saver(variables_to_restore(self.config.proto))
         self._tables = tf.tables_initializer()
 
     def run(self, checkpoint: Path, label: str = "evaluate") -> Result:
@@ -201,7 +211,7 @@ def _image(row: dict[str, np.ndarray]) -> coco.Image:
     return frames.image_of(row, detections)
 
 
-def _variables_to_restore(proto: Any) -> Any:
+def variables_to_restore(proto: Any) -> Any:
     """What a Saver of the current graph reads: the weights, or their moving averages."""
     tf = compat.activate()
     if proto.eval_config.use_moving_averages:

@@ -34,7 +34,7 @@ RECORD = "export.json"
 def main() -> None:
     parser = options.parser("export.sh", "Step 7: a frozen graph and a SavedModel of a checkpoint.")
     options.add_model(parser)
-    parser.add_argument("--checkpoint", help="a step, or a checkpoint's path (default: the newest)")
+    parser.add_argument("--checkpoint", help="a step, best, or a path (default: the newest)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to (default: exported/RUN)")
     options.add_common(parser)
     arguments = parser.parse_args()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hand_detection import models
 from hand_detection.console import UserError
@@ -50,3 +53,21 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="change the config for this call, e.g. train_config.batch_size=8; may be repeated",
     )
+
+
+def same_run(model: str, run: str, overrides: Mapping[str, Any]) -> str:
+    """The arguments by which another step takes up a run: model, --run, --data and --set.
+
+    Args:
+        model: the model's name, or its config's path.
+        run: the name of the run's folder.
+        overrides: the training's options by name; those that other steps have too are taken.
+    """
+    words = [model]
+    if run != Path(model).stem:
+        words += ["--run", run]
+    if "data" in overrides:
+        words += ["--data", overrides["data"]]
+    for setting in overrides.get("set", ()):
+        words += ["--set", setting]
+    return shlex.join(words)

@@ -127,17 +127,6 @@ def override(proto: Any, setting: str) -> None:
         raise UserError(f"{key}: {value!r} does not fit: {error}") from None
 
 
-def set_steps(proto: Any, steps: int) -> None:
-    """Train to `steps`; a cosine schedule is stretched to end there, its warm-up in proportion."""
-    train = proto.train_config
-    train.num_steps = steps
-    optimizer = getattr(train.optimizer, train.optimizer.WhichOneof("optimizer"))
-    if optimizer.learning_rate.HasField("cosine_decay_learning_rate"):
-        cosine = optimizer.learning_rate.cosine_decay_learning_rate
-        cosine.warmup_steps = max(1, cosine.warmup_steps * steps // cosine.total_steps)
-        cosine.total_steps = steps
-
-
 def _make_paths_absolute(proto: Any) -> None:
     train = proto.train_config
     if train.fine_tune_checkpoint:

@@ -67,14 +67,3 @@ def test_odd_boxes(kernel, boxes):
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     scores = np.linspace(1, 0.5, len(boxes)).astype(np.float32)
     assert np.array_equal(nms.select(boxes, scores, 10, 0.99), kernel(boxes, scores, 10, 0.99))
-
-
-def test_low_thresholds_and_other_arguments_are_left_to_the_kernel():
-    asked = []
-    quick = nms.non_max_suppression(lambda *args, **kwargs: asked.append((args, kwargs)))
-    quick("boxes", "scores", 10, 0.6)
-    quick("boxes", "scores", 10, 0.99, score_threshold=0.1)
-    assert asked == [
-        (("boxes", "scores", 10, 0.6), {}),
-        (("boxes", "scores", 10, 0.99), {"score_threshold": 0.1}),
-    ]

@@ -9,5 +9,8 @@
     contrib.py    the parts of tf.contrib that the API uses
     estimator.py  the parts of tf.estimator that the API uses
 
+    batched_targets.py, batched_mining.py, nms.py
+                  the slow parts of SSD's loss, for a whole batch at once
+
 Nothing is imported here, so that the other modules can be used one by one.
 """

@@ -7,8 +7,6 @@ so far, millions of pairs; here a k-d tree finds the few pairs near enough to ma
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 HIGH = 0.9  # below it, near pairs are many and TensorFlow's kernel serves well
@@ -60,31 +58,3 @@ def select(boxes: np.ndarray, scores: np.ndarray, count: int, threshold: float) 
         if not dropped[first[place]]:
             dropped[second[place]] = True
     return order[~dropped[order]][:count]
-
-
-def non_max_suppression(original: Any) -> Any:
-    """A `tf.image.non_max_suppression` that takes `select` at high thresholds."""
-
-    def quick(
-        boxes: Any,
-        scores: Any,
-        max_output_size: Any,
-        iou_threshold: Any = 0.5,
-        *rest: Any,
-        **options: Any,
-    ) -> Any:
-        from hand_detection.api import compat
-
-        tf = compat.activate()
-        if rest or options or not isinstance(iou_threshold, float) or iou_threshold < HIGH:
-            return original(boxes, scores, max_output_size, iou_threshold, *rest, **options)
-        chosen = tf.numpy_function(
-            lambda *arrays: select(*arrays, iou_threshold),
-            [boxes, scores, max_output_size],
-            tf.int32,
-            stateful=False,
-        )
-        chosen.set_shape([None])
-        return chosen
-
-    return quick

@@ -1,0 +1,11 @@
+"""The parts of step 5. `hand_detection.train` is its face; imports go from the top down.
+
+graph.py        the training graph, by the API's own model_fn
+restoration.py  what becomes of each variable of the pretrained checkpoint
+validation.py   the training losses on the validation records
+summaries.py    what TensorBoard shows
+record.py       run.json: what produced the run
+best.py         the best checkpoint, and whether to go on
+report.py       report.html and report.json at the end
+loop.py         steps, checkpoints, evaluations, signals
+"""

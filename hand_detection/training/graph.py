@@ -1,0 +1,124 @@
+"""The training graph, by the API's own model_fn; what it keeps to itself is noted down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+from hand_detection.api import batched_mining, batched_targets, compat
+from hand_detection.training import restoration
+
+
+@dataclass
+class Graph:
+    """The training graph's ends, and what is known about its making.
+
+    Attributes:
+        train_op: one step.
+        loss: float32 scalar, regularization included.
+        losses: its parts and the total by TensorBoard's tag, float32 scalars.
+        learning_rate: float32 scalar.
+        iterator: of the batches; its initializer is to be run first.
+        restored: what becomes of each variable (see `restoration.fates`); empty on resumption.
+    """
+
+    train_op: Any
+    loss: Any
+    losses: dict[str, Any]
+    learning_rate: Any
+    iterator: Any
+    restored: dict[str, str]
+
+
+def build(config: Any, dataset: Any, *, resumed: bool) -> Graph:
+    """Build the training graph of `config` into the default graph.
+
+    Args:
+        config: a pipeline.Pipeline.
+        dataset: the batches, as `batches.training_dataset` makes them.
+        resumed: whether the weights come from the run's own checkpoint, and the pretrained
+            one is not to be read.
+
+    Raises:
+        UserError: nothing of the model is in the pretrained checkpoint.
+    """
+    tf = compat.activate()
+    from object_detection import model_lib
+    from object_detection.builders import model_builder, optimizer_builder
+
+    from hand_detection import pipeline
+    from hand_detection.api import moving_average
+
+    proto = config.proto
+    iterator = tf.data.make_initializable_iterator(dataset)
+    features, labels = iterator.get_next()
+    noted: dict[str, Any] = {"rates": [], "losses": {}, "assignment": {}}
+
+    def detection_model(is_training: bool, **_: Any) -> Any:
+        # Without the API's summaries: some of them draw with matplotlib at every step.
+        model = model_builder.build(proto.model, is_training=is_training, add_summaries=False)
+        loss, restore_map = model.loss, model.restore_map
+
+        def noting_loss(*args: Any, **kwargs: Any) -> Any:
+            noted["losses"] = loss(*args, **kwargs)
+            return noted["losses"]
+
+        def noting_restore_map(*args: Any, **kwargs: Any) -> Any:
+            noted["assignment"] = restore_map(*args, **kwargs)
+            return noted["assignment"]
+
+        model.loss, model.restore_map = noting_loss, noting_restore_map
+        return model
+
+    build_optimizer = optimizer_builder.build
+
+    def noting_optimizer(*args: Any, **kwargs: Any) -> Any:
+        optimizer, rates = build_optimizer(*args, **kwargs)
+        noted["rates"] = rates
+        return optimizer, rates
+
+    train_config = type(proto.train_config)()
+    train_config.CopyFrom(proto.train_config)
+    if resumed:
+        train_config.ClearField("fine_tune_checkpoint")
+    configs = {
+        "model": proto.model,
+        "train_config": train_config,
+        "eval_config": proto.eval_config,
+        "eval_input_config": pipeline.eval_reader(proto),
+    }
+    model_fn = model_lib.create_model_fn(
+        detection_model, configs, SimpleNamespace(load_pretrained=True)
+    )
+    with mock.patch.object(optimizer_builder, "build", noting_optimizer), batched_losses():
+        spec = model_fn(features, labels, model_lib.tf.estimator.ModeKeys.TRAIN)
+    moving_average.complete_averages()
+    losses = {name: tf.convert_to_tensor(value) for name, value in noted["losses"].items()}
+    losses["Loss/total_loss"] = spec.loss
+    checkpoint = train_config.fine_tune_checkpoint
+    return Graph(
+        train_op=spec.train_op,
+        loss=spec.loss,
+        losses=losses,
+        learning_rate=noted["rates"][0] if noted["rates"] else tf.constant(0.0),
+        iterator=iterator,
+        restored=restoration.fates(noted["assignment"], checkpoint) if checkpoint else {},
+    )
+
+
+@contextmanager
+def batched_losses() -> Iterator[None]:
+    """While the block builds a loss, the API's slow parts of it are ours, for whole batches."""
+    from object_detection.core import losses, target_assigner
+
+    assign = batched_targets.batch_assign_targets(target_assigner.batch_assign_targets)
+    mine = batched_mining.hard_example_miner(losses.HardExampleMiner.__call__)
+    with (
+        mock.patch.object(target_assigner, "batch_assign_targets", assign),
+        mock.patch.object(losses.HardExampleMiner, "__call__", mine),
+    ):
+        yield
