@@ -42,6 +42,13 @@ def latest(run: Path) -> tuple[Path, int] | None:
     return (run / f"{PREFIX}-{steps[-1]}", steps[-1]) if steps else None
 
 
+def prune(run: Path, keep: int) -> None:
+    """Delete all but the newest `keep` checkpoints of `run`; the best one is kept elsewhere."""
+    for step in all_steps(run)[:-keep]:
+        for file in run.glob(f"{PREFIX}-{step}.*"):
+            file.unlink()
+
+
 def find(model: str, run: Path, checkpoint: str | None = None) -> tuple[Path, int]:
     """A checkpoint's prefix and step: the newest of `run`, or the one asked for.
 

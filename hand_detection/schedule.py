@@ -27,7 +27,7 @@ def set_steps(proto: Any, steps: int) -> None:
 def base_rate(proto: Any) -> float:
     """The schedule's base rate: the constant, the first one, or the cosine's highest."""
     kind, schedule = _schedule(proto)
-    return getattr(schedule, BASE[kind])
+    return float(f"{getattr(schedule, BASE[kind]):.6g}")  # a config's float32 has no more digits
 
 
 def set_base_rate(proto: Any, rate: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -43,6 +44,26 @@ def test_a_run_leaves_checkpoints_its_config_and_a_record_of_what_made_it(traine
     assert entry["versions"]["tensorflow"].startswith("2.")
     assert len(entry["records"]["manifest_sha256"]) == 64
     assert entry["api"]["kind"] in ("submodule", "registry")
+    assert entry["overrides"]["steps"] == 6
+    assert entry["overrides"]["batch_size"] == 2
+    assert entry["overrides"]["set"] == ["eval_config.num_visualizations=2"]
+    assert (entry["last_step"], entry["ended"]) == (6, "last step")
+
+
+def test_the_report_is_one_file_with_the_curves_the_numbers_and_what_to_do_next(trained, data):
+    report = json.loads((trained / "report.json").read_text())
+    final = json.loads((trained / "eval-val-6.json").read_text())
+    assert report["final"]["metrics"] == final["metrics"]
+    for curve in ("train/Loss/total_loss", "eval/Loss/total_loss", f"eval/{coco.AP}"):
+        steps, values = zip(*report["curves"][curve], strict=True)
+        assert steps == (3, 6)
+        assert np.isfinite(values).all()
+    command = f"./eval.sh {MODEL} --run {trained.name} --data {data} --set "
+    assert report["commands"]["evaluate the best"].startswith(command)
+    page = (trained / "report.html").read_text()
+    assert page.count("<svg") == 3
+    assert not re.search(r"(src|href)=.https?://|@import|<script", page)
+    assert f"{final['metrics'][coco.AP50]:.3f}" in page
 
 
 def test_the_averages_are_in_the_checkpoint_and_are_not_the_weights(trained):
@@ -57,8 +78,12 @@ def test_tensorboard_gets_losses_learning_rate_speed_the_metrics_and_pictures(tr
     train, evaluation = events(trained / "train"), events(trained / "eval")
     for tag in ("Loss/total_loss", "Loss/localization_loss", "learning_rate", "global_step/sec"):
         assert [step for step, _ in train[tag]] == [3, 6]
-    for tag in coco.TAGS:
+    for tag in (*coco.TAGS, "Loss/total_loss", "Loss/localization_loss"):
         assert [step for step, _ in evaluation[tag]] == [3, 6]
+    [(_, config)] = train["pipeline.config/text_summary"]
+    assert b"batch_size: 2" in config.tensor.string_val[0]
+    (_, curve), _ = evaluation["PR@.50IOU/hand/pr_curves"]
+    assert [side.size for side in curve.tensor.tensor_shape.dim] == [6, 101]
     pictures = evaluation["Detections_Left_Groundtruth_Right/1"]
     assert pictures[0][1].image.width > 2 * 1280
 
@@ -115,6 +140,42 @@ def test_a_finished_run_is_left_as_it_is_and_overwrite_moves_it_aside(trained, d
     assert all(np.array_equal(kept[key], before[key]) for key in before)
 
 
+def test_training_stops_early_names_the_weights_histograms_and_keeps_one(trained, data, name):
+    run = paths.RUNS / f"{name}-patient"
+    shutil.copytree(trained, run)
+    # No evaluation will be better than this one.
+    record = json.loads((run / "best" / "best.json").read_text())
+    record["metrics"][coco.AP] = 1.0
+    (run / "best" / "best.json").write_text(json.dumps(record))
+    behind = sum(step > record["step"] for step in (3, 6))
+    arguments = ("--data", data, "--run", run.name, "--steps", 20, "--eval-every", 2)
+    patience = ("--patience", behind + 1, "--keep", 1, "--histograms", *SMALL)
+    done = run_step("train.sh", MODEL, *arguments, *patience)
+    assert done.returncode == 0, done.stderr
+    assert f"trained to step 8, {behind + 1} evaluations without gain" in done.stdout
+    assert checkpoints.all_steps(run) == [8]
+    assert (run / "best" / f"model.ckpt-{record['step']}.index").exists()
+    weights = "Weights/FeatureExtractor/MobilenetV1/Conv2d_0/weights"
+    [(step, histogram)] = events(run / "train")[weights]
+    assert step == 8
+    assert histogram.histo.num == 3 * 3 * 3 * 32
+    again = run_step("train.sh", MODEL, *arguments, *patience)
+    assert again.returncode == 0
+    assert "stopped at step 8 already" in again.stdout
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_parts_and_the_batchs_files(data, name):
+    run = f"{name}-diverged"
+    hot = ("--run", run, "--steps", 9, "--lr", "1e30", *SMALL)
+    done = run_step("train.sh", MODEL, "--data", data, *hot)
+    assert done.returncode == 1
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert "Loss/localization_loss" in line
+    names = re.findall(r"\S+_frame_\d+\.jpg", line)
+    assert len(names) == 2
+    assert all((data / "images" / name).exists() for name in names)
+
+
 def test_another_model_block_does_not_go_on_with_a_run(trained, data, name):
     change = "model.ssd.image_resizer.fixed_shape_resizer.height=320"
     done = run_step(
@@ -157,6 +218,23 @@ def test_eval_prints_the_twelve_numbers_and_writes_them(trained, data, name):
     record = json.loads((trained / "eval-test-6.json").read_text())
     assert list(record["metrics"]) == list(coco.TAGS)
     assert (record["images"], record["step"]) == (4, 6)
+
+
+def test_the_best_checkpoint_is_kept_with_its_numbers_and_serves_evaluation(trained, data, name):
+    record = json.loads((trained / "best" / "best.json").read_text())
+    evaluations = {
+        step: json.loads((trained / f"eval-val-{step}.json").read_text())["metrics"]
+        for step in (3, 6)
+    }
+    assert record["by"] == "AP"
+    assert record["metrics"] == evaluations[record["step"]]
+    assert record["metrics"][coco.AP] == max(numbers[coco.AP] for numbers in evaluations.values())
+    best = f"model.ckpt-{record['step']}"
+    kept, own = tensors(trained / "best" / best), tensors(trained / best)
+    assert all(np.array_equal(kept[key], own[key]) for key in own)
+    done = run_step("eval.sh", MODEL, "--data", data, "--run", name, "--checkpoint", "best")
+    assert done.returncode == 0, done.stderr
+    assert f"best/{best} on" in done.stdout
 
 
 def test_the_exported_graph_detects_what_the_checkpoint_detects(trained, data, exported):

@@ -51,7 +51,7 @@ def trained(data, name) -> Path:
     )
     assert done.returncode == 0, done.stderr
     assert "135 variables restored, 64 new, 0 skipped" in done.stdout
-    assert f"Next: step 6, ./eval.sh {MODEL} --run {name}" in done.stdout
+    assert f"Next: step 6, ./eval.sh {MODEL} --run {name} --data " in done.stdout
     return paths.RUNS / name
 
 

@@ -43,7 +43,13 @@ class Assessor:
         losses = self._validation.run(prefix)
         write_summaries(run / "eval", self._evaluator, result, step)
         curves = pr_curves.curves(result.images, self._evaluator.classes)
-        with tf.Graph().as_default(), tf.summary.FileWriter(str(run / "eval")) as writer:
+        # Event files are named after the second; without a suffix this one would take the place
+        # of the one before.
+        folder = str(run / "eval")
+        with (
+            tf.Graph().as_default(),
+            tf.summary.FileWriter(folder, filename_suffix=".training") as writer,
+        ):
             writer.add_summary(summaries.scalars(losses), step)
             for name, curve in curves.items():
                 writer.add_summary(summaries.pr_curve(name, curve), step)

@@ -119,7 +119,8 @@ def _train(
             config, seed=options.seed, examples=examples, first=step * config.batch_size
         )
         ends = graph.build(config, dataset, resumed=last is not None)
-        saver = tf.train.Saver(max_to_keep=options.keep, save_relative_paths=True)
+        # A Saver of its own accord knows nothing of the checkpoints before a resumption.
+        saver = tf.train.Saver(max_to_keep=None, save_relative_paths=True)
         histograms = summaries.histograms() if options.histograms else None
         _say_start(config, run, ends, examples, step)
         with tf.Session() as session, tf.summary.FileWriter(str(run / "train")) as writer:
@@ -127,8 +128,6 @@ def _train(
             if last is not None:
                 with explain_misfit(last[0]):
                     saver.restore(session, str(last[0]))
-                kept = [str(run / f"{checkpoints.PREFIX}-{n}") for n in checkpoints.all_steps(run)]
-                saver.recover_last_checkpoints(kept)
             _write_settings(writer, config, options, step)
             session.run(ends.iterator.initializer)
             with Progress(steps, "train", "step", initial=step) as bar:
@@ -139,6 +138,7 @@ def _train(
                     )
                     prefix = run / f"{checkpoints.PREFIX}-{step}"
                     saver.save(session, str(prefix), write_meta_graph=False)
+                    checkpoints.prune(run, options.keep)
                     if histograms is not None:
                         writer.add_summary(session.run(histograms), step)
                     writer.flush()

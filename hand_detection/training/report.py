@@ -61,7 +61,8 @@ def summarize(run: Path) -> dict[str, Any]:
     if not entries or not steps:
         raise UserError(f"{shown(run)} has no {record.FILE} or no evaluation: train it first")
     last = entries[-1]
-    final = files.read_json(run / f"eval-val-{steps[-1]}.json")
+    metrics = {step: files.read_json(run / f"eval-val-{step}.json") for step in steps}
+    final = metrics[steps[-1]]
     chosen = best.read(run) or {"step": steps[-1], "by": "AP", "metrics": final["metrics"]}
     same = options.same_run(last["model"], run.name, last["overrides"])
     curves = {
@@ -69,6 +70,9 @@ def summarize(run: Path) -> dict[str, Any]:
         for folder in ("train", "eval")
         for tag, curve in _curves(run / folder).items()
     }
+    # eval.sh writes to TensorBoard too, of other records perhaps; the files tell them apart.
+    for tag in coco.TAGS:
+        curves[f"eval/{tag}"] = [(step, metrics[step]["metrics"][tag]) for step in steps]
     kept = ("model", "batch_size", "learning_rate", "seed", "examples", "overrides", "records")
     return {
         "run": run.name,

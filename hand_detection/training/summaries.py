@@ -59,5 +59,8 @@ def histograms() -> Any:
     """An op of the default graph that yields a serialized tf.Summary of all trained weights."""
     tf = compat.activate()
     return tf.summary.merge(
-        [tf.summary.histogram(variable.op.name, variable) for variable in tf.trainable_variables()]
+        [
+            tf.summary.histogram(f"Weights/{variable.op.name}", variable)
+            for variable in tf.trainable_variables()
+        ]
     )
