@@ -48,15 +48,19 @@ def main() -> None:
         default=0,
         help="reduce frames to N pixels, saving disk and memory (0: keep them as they are)",
     )
-    add("--label-map", type=Path, metavar="FILE", default=paths.DATA / "hand_label_map.pbtxt")
+    add(
+        "--label-map",
+        type=Path,
+        metavar="FILE",
+        help="(DATA/label_map.pbtxt, or if there is none data/hand_label_map.pbtxt)",
+    )
     add("--workers", type=positive_number, metavar="N", default=default_workers(), help="processes")
     add("--overwrite", action="store_true", help="replace TFRecords that were made otherwise")
     args = parser.parse_args()
     if args.split == "official" and args.val_size:
         parser.error("--val-size is not for --split official, which has its own")
 
-    from hand_detection import tfrecords
-    from hand_detection.labelmap import read_label_map
+    from hand_detection import labelmap, tfrecords
 
     settings = tfrecords.Settings(
         split=args.split,
@@ -64,7 +68,7 @@ def main() -> None:
         val_size=args.val_size,
         max_side=args.max_side,
         shards=args.shards,
-        classes=read_label_map(args.label_map),
+        classes=labelmap.read_label_map(args.label_map or labelmap.of_data(args.data)),
     )
     manifest = tfrecords.create(args.data, settings, workers=args.workers, overwrite=args.overwrite)
     say(tfrecords.counts_table(manifest))
