@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import warnings
+from pathlib import Path
 
 from PIL import Image
 
 from hand_detection.console import UserError
+from hand_detection.paths import shown
 
 # Pillow's name -> the API's. MPO: a JPEG with a second picture behind it, as many phones write.
 FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
 _JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"  # marks that cannot stand in coded data
 SUFFIXES = (".jpg", ".jpeg", ".png")
+_HEAD = 1 << 14  # bytes; photos with a preview in their metadata need more
 _ORIENTATION = 0x0112  # EXIF's number of the field
 
 
@@ -31,6 +34,20 @@ def open_image(data: bytes, where: str) -> Image.Image:
         except (OSError, SyntaxError, ValueError):
             what = "is empty" if not data else "is not a JPEG or PNG image"
             raise UserError(f"{where} {what}") from None
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """The (width, height) in pixels of an image file, from its first bytes if they tell it.
+
+    Raises:
+        UserError: it is not a JPEG or PNG.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+        try:
+            return open_image(head, "").size
+        except UserError:
+            return open_image(head + file.read(), shown(path)).size
 
 
 def decode(

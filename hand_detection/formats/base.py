@@ -9,7 +9,7 @@ upper left corner is (0, 0), it spans from xmin to xmax + 1. Formats that give a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ Size = tuple[int, int]  # width, height in pixels
 
 DECIMALS = 6  # of a pixel: finer than any annotation, coarser than float rounding
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-KITTI_ONLY = ("alpha", "dimensions", "location", "rotation_y")  # what no other format has
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,6 @@ class Format:
     read: Callable[[Source, Size], list[kitti.Label]]
     image_folder: str = "images"
     write: Callable[[Path, Iterable[Annotated], dict[str, int]], Lost] | None = None
-    precision: str = field(default="exact")
 
 
 def number(value: float) -> int | float:
