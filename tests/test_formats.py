@@ -19,6 +19,7 @@ from hand_detection.console import UserError
 from hand_detection.formats import FORMATS, convert, pixels
 from hand_detection.formats.base import Options
 from hand_detection.formats.export import export
+from hand_detection.splits import SOURCES
 
 CLASSES = {"traffic light": 1, "100% cat": 2, "Hände": 3}
 WRITABLE = sorted(name for name, form in FORMATS.items() if form.write)
@@ -69,7 +70,7 @@ def labels_in(data, name="a"):
 
 
 def same_but_sources(folder):
-    return {name: data for name, data in contents(folder).items() if name != convert.SOURCES}
+    return {name: data for name, data in contents(folder).items() if name != SOURCES}
 
 
 @pytest.mark.parametrize("name", WRITABLE)
@@ -258,7 +259,7 @@ def test_yolo_in_folders_a_split_with_six_digits_and_images_without_labels(tmp_p
     assert first.bbox == pytest.approx((0, 0, 63, 47), abs=1e-3)
     assert second.bbox == pytest.approx((0, 16, 20, 31), abs=1e-3)
     assert labels_in(tmp_path / "out", "val_x") == []
-    with (tmp_path / "out" / convert.SOURCES).open(newline="") as file:
+    with (tmp_path / "out" / SOURCES).open(newline="") as file:
         assert list(csv.reader(file))[1:] == [
             ["train_x", "images/train/x.jpg"],
             ["val_x", "images/val/x.jpg"],

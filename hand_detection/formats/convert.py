@@ -24,8 +24,8 @@ from hand_detection.formats import FORMATS, pixels
 from hand_detection.formats.base import Found, Options, Size, Source
 from hand_detection.parallel import in_order
 from hand_detection.paths import shown
+from hand_detection.splits import SOURCES
 
-SOURCES = "sources.csv"
 SLACK = 1.0  # pixels that a box may reach out of the image: rounding, other conventions
 
 
