@@ -13,16 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from hand_detection import anchors, config_text, labelmap, models, pipeline, survey, tfrecords
+from hand_detection import config_text, labelmap, pipeline, survey, tfrecords
 from hand_detection.console import UserError, warn
 from hand_detection.files import whole_file
 from hand_detection.paths import CONFIGS, ROOT, shown
 
 BUFFER_BYTES = 256 << 20  # for the shuffle buffer, at most a sixteenth of the memory
-SMALL = 10  # pixels of the detector's input: what is smaller is hardly ever found
-WORTH_TELLING = 0.05  # of the boxes: what a better min_scale must win
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,53 +146,6 @@ def write(path: Path, text: str) -> None:
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
         pipeline.parse(temporary)
-
-
-def coverage_in_words(like: str, found: survey.Survey) -> list[str]:
-    """How the anchors of the config `like` cover a data set's boxes, a few lines.
-
-    Raises:
-        UserError: the config does not parse.
-    """
-    model = pipeline.parse(models.config_file(like)).model
-    some = anchors.evenly(len(found.boxes))
-    # A box of no area covers nothing and is for inspect_dataset to tell.
-    some = some[(found.extents()[some] > 0).all(axis=1)]
-    if not len(some):
-        return ["anchors: there is no box to cover"]
-    boxes, sizes = found.normalized()[some], found.sizes[found.frame_of[some]]
-    try:
-        best = anchors.best_iou(model, boxes, sizes)
-    except UserError as error:
-        return [f"anchors: not checked, {error}"]
-    below = float(np.mean(best < anchors.MATCH))
-    of = f"{len(some):,} boxes" if len(some) == len(found.boxes) else f"{len(some):,} sampled boxes"
-    lines = [
-        f"anchors: {below:.0%} of {of} have none of IoU {anchors.MATCH} (best IoU: median "
-        f"{np.median(best):.2f}, worst {best.min():.2f}); such boxes are learned worse"
-    ]
-    seen = np.array([anchors.input_size(model, tuple(size)) for size in sizes])
-    extents = (boxes[:, 2:] - boxes[:, :2]) * seen
-    small = float(np.mean(extents.min(axis=1) < SMALL))
-    width, height = np.median(extents, axis=0)
-    lines.append(
-        f"sizes: the median box is {width:.0f} x {height:.0f} pixels where the detector looks, "
-        f"{small:.0%} have a side below {SMALL}"
-        + ("; those are hardly ever found: a larger image_resizer helps" if small > 0.1 else "")
-    )
-    try:
-        scale, share = anchors.better_min_scale(model, boxes, sizes)
-    except UserError:
-        return lines
-    now = model.ssd.anchor_generator.ssd_anchor_generator.min_scale
-    if share <= below - WORTH_TELLING:
-        lines.append(
-            f"min_scale: {scale:g} instead of {now:g} would leave {share:.0%} without: worth a "
-            "try; edit it in the config before the first training"
-        )
-    else:
-        lines.append(f"min_scale: {now:g} is good as it is")
-    return lines
 
 
 def warn_of_sides(classes: Sequence[str], text: str) -> None:

@@ -30,8 +30,8 @@ def main() -> None:
     add("--label-map", metavar="FILE", type=Path, help="(DATA/label_map.pbtxt, or else the hands')")
     args = parser.parse_args()
 
-    from hand_detection import new_config, survey
-    from hand_detection.console import say
+    from hand_detection import coverage, new_config, pipeline, survey
+    from hand_detection.console import UserError, say
     from hand_detection.paths import shown
 
     path = new_config.target(args.name)
@@ -39,11 +39,13 @@ def main() -> None:
     facts = new_config.facts(args.data, args.label_map, found)
     original = models.config_file(args.like).read_text(encoding="utf-8")
     text = new_config.edited(original, path.stem, args.like, facts)
-    lines = new_config.coverage_in_words(args.like, found)
     new_config.write(path, text)
     new_config.warn_of_sides(list(facts.classes), text)
-    for line in lines:
-        say(line)
+    try:
+        for line in coverage.coverage(pipeline.parse(path).model, found).in_words():
+            say(line)
+    except UserError as error:
+        say(f"anchors: not checked, {error}")
     say(f"{shown(path)}: classes: {', '.join(facts.classes)}; {facts.train:,} train frames")
     say(f"Next: step 5, ./train.sh {args.name}")
 
