@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from hand_detection import coco, files, metrics, splits
+from hand_detection import coco, files, held_out, metrics
 from hand_detection.insight import bootstrap, charts, groups, page
 
 NAMES = ("AP", "AP50", "AP75")
@@ -95,7 +95,9 @@ def _cautions(result: dict) -> list[str]:
         )
     kinds = dict.fromkeys(row["trained_on"] for row in result["contenders"])
     if len(kinds) > 1:
-        lines.append("Not trained alike: " + "; ".join(f"{k}: {splits.MEANING[k]}" for k in kinds))
+        lines.append(
+            "Not trained alike: " + "; ".join(f"{k}: {held_out.MEANING[k]}" for k in kinds)
+        )
     return lines
 
 
@@ -129,7 +131,7 @@ def html(result: dict) -> str:
                         for row in rows
                     ],
                 )
-                + page.bullets([f"{kind}: {splits.MEANING[kind]}" for kind in kinds]),
+                + page.bullets([f"{kind}: {held_out.MEANING[kind]}" for kind in kinds]),
             ),
             ("The differences", _differences(result)),
             ("Precision and recall at IoU .5", _curves(rows)),

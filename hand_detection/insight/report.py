@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hand_detection import coco, files, metrics, splits
+from hand_detection import coco, files, held_out, metrics
 from hand_detection.insight import analysis, bootstrap, charts, page, thumbnails, tide
 
 ADVICE = {
@@ -56,7 +56,7 @@ def html(record: dict, found: dict, pictures: dict[int, str]) -> str:
     title = f"{record['model']}: {record['checkpoint']}"
     subtitle = (
         f"{found['images']} images, {sum(found['objects'].values())} objects; "
-        f"{record['split']} of {record['records']}. {splits.MEANING[record['trained_on']]}"
+        f"{record['split']} of {record['records']}. {held_out.MEANING[record['trained_on']]}"
     )
     return page.page(
         title,
