@@ -111,8 +111,11 @@ def main() -> None:
             "side with --split video, group or official"
         )
     say(tfrecords.counts_table(manifest))
-    model = models.MODELS[0].name
-    elsewhere = "" if args.data.resolve() == paths.EGOHANDS else f" --data {paths.shown(args.data)}"
+    model, where = models.MODELS[0].name, paths.shown(args.data)
+    if settings.classes != labelmap.read_label_map(labelmap.HANDS):
+        say(f"Next: a config for it, tools/new_config.py --like {model} --data {where} my_model")
+        return
+    elsewhere = "" if args.data.resolve() == paths.EGOHANDS else f" --data {where}"
     say(f"Next: step 5, ./train.sh {model}{elsewhere}")
 
 

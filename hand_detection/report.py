@@ -42,7 +42,7 @@ td.number { text-align: right; font-variant-numeric: tabular-nums }
 figcaption { font-size: 13px; color: var(--soft); min-width: 240px; overflow-wrap: anywhere }
 svg text { font-size: 11px; fill: var(--ink) } svg .bar { fill: var(--bar) }
 svg line { stroke: var(--soft) } svg .frame { fill: none; stroke: var(--soft) }
-img { display: block; max-width: 100% } .key { padding: 0 .4rem; color: #000 }
+img { display: block } .key { padding: 0 .4rem; color: #000 }
 """
 
 
