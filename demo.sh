@@ -24,7 +24,7 @@ model=ssd_mobilenet_v1_quick
 
 step ./install.sh
 step ./download_pretrained_models.sh --offline
-step ./prepare_egohands.py --sample
+step ./prepare_egohands.py --sample --videos 48 --frames 10 # as many videos as the real one has
 step ./create_tfrecords.sh --data data/sample --split official --max-side 640
 step ./train.sh "$model" "$@"
 step ./eval.sh "$model" --split test

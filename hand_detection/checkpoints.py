@@ -18,6 +18,11 @@ def run_folder(model: str, run: str | None = None) -> Path:
     return RUNS / (run or Path(model).stem)
 
 
+def run_of(prefix: Path) -> Path:
+    """The folder of the run that the checkpoint `prefix` is of."""
+    return prefix.parent.parent if prefix.parent.name == BEST else prefix.parent
+
+
 def all_steps(run: Path) -> list[int]:
     """The steps of the complete checkpoints in `run`, ascending.
 

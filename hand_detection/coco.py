@@ -1,4 +1,4 @@
-"""The COCO detection metrics, by pycocotools, and nothing of our own beside them.
+"""Evaluated images and COCO's two JSON formats; and pycocotools, the metrics of record.
 
 Lin et al., "Microsoft COCO: Common Objects in Context", 2014; https://cocodataset.org/#detection-eval
 """
@@ -7,10 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from hand_detection import files
+from hand_detection.console import UserError
+from hand_detection.paths import shown
 
 # The API's names of the 12 numbers, in pycocotools' order. TensorBoard shows them under these.
 TAGS = (
@@ -39,12 +47,26 @@ class Boxes:
         classes: int64 (N,), the label map's ids.
         scores: float64 (N,), detections only.
         crowd: bool (N,), ground truth only: where any number of detections is right.
+        sizes: float64 (N, 2): width and height, where a file states them and the difference of
+            the corners would round otherwise.
     """
 
     boxes: np.ndarray
     classes: np.ndarray
     scores: np.ndarray | None = None
     crowd: np.ndarray | None = None
+    sizes: np.ndarray | None = None
+
+    @property
+    def xywh(self) -> np.ndarray:
+        """float64 (N, 4): xmin, ymin, width, height, as COCO has them."""
+        low, high = self.boxes[:, :2], self.boxes[:, 2:]
+        return np.hstack([low, high - low if self.sizes is None else self.sizes])
+
+    @property
+    def crowds(self) -> np.ndarray:
+        """`crowd`, False everywhere if it is None."""
+        return np.zeros(len(self.boxes), bool) if self.crowd is None else self.crowd
 
 
 @dataclass(frozen=True)
@@ -65,18 +87,13 @@ def ground_truth_json(images: Sequence[Image], classes: dict[str, int]) -> dict:
             "id": 0,
             "image_id": number,
             "category_id": int(category),
-            "bbox": _xywh(box),
-            "area": float((box[2] - box[0]) * (box[3] - box[1])),
+            "bbox": box.tolist(),
+            "area": float(box[2] * box[3]),
             "iscrowd": int(crowd),
         }
         for number, image in enumerate(images, 1)
         for box, category, crowd in zip(
-            image.truth.boxes,
-            image.truth.classes,
-            np.zeros(len(image.truth.boxes), bool)
-            if image.truth.crowd is None
-            else image.truth.crowd,
-            strict=True,
+            image.truth.xywh, image.truth.classes, image.truth.crowds, strict=True
         )
     ]
     for number, annotation in enumerate(annotations, 1):
@@ -94,23 +111,119 @@ def ground_truth_json(images: Sequence[Image], classes: dict[str, int]) -> dict:
 
 def detections_json(images: Sequence[Image]) -> list[dict]:
     """The detections in COCO's results format; image ids as in `ground_truth_json`."""
-    return [
-        {
-            "image_id": number,
-            "category_id": int(category),
-            "bbox": _xywh(box),
-            "score": float(score),
-        }
-        for number, image in enumerate(images, 1)
-        for box, category, score in zip(
-            image.detections.boxes, image.detections.classes, image.detections.scores, strict=True
+    return list(_results(images))
+
+
+def _results(images: Sequence[Image]) -> Iterator[dict]:
+    for number, image in enumerate(images, 1):
+        found = image.detections
+        for box, category, score in zip(found.xywh, found.classes, found.scores, strict=True):
+            yield {
+                "image_id": number,
+                "category_id": int(category),
+                "bbox": box.tolist(),
+                "score": float(score),
+            }
+
+
+def write_detections(path: Path, images: Sequence[Image]) -> None:
+    """Write COCO's results format, a line a detection, without holding it all in memory."""
+    with files.whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        separator = "[\n"
+        for result in _results(images):
+            file.write(separator + json.dumps(result))
+            separator = ",\n"
+        file.write("\n]\n" if separator[0] == "," else "[]\n")
+
+
+def read_detections(path: Path, images: Sequence[Image], classes: dict[str, int]) -> list[Image]:
+    """The same images with the detections of a results file in place of their own.
+
+    Args:
+        path: COCO's results format; image ids count from 1 in the order of `images`.
+        images: the ground truth.
+        classes: ids by name.
+
+    Raises:
+        UserError: it is no such file, or an entry is malformed; names the entry by its index.
+    """
+    if not path.is_file():
+        raise UserError(f"there is no detections file {shown(path)}")
+    entries = files.read_json(path)
+    if not isinstance(entries, list):
+        raise UserError(
+            f"{shown(path)} is not in COCO's results format: a list of "
+            '{"image_id", "category_id", "bbox", "score"}'
         )
+    rows: list[list[int]] = [[] for _ in images]
+    values = np.zeros((len(entries), 6))
+    known = set(classes.values())
+    for index, entry in enumerate(entries):
+        try:
+            number, values[index] = _parse_result(entry, len(images), known)
+        except ValueError as error:
+            raise UserError(f"{shown(path)}, entry {index}: {error}") from None
+        rows[number - 1].append(index)
+    return [
+        replace(image, detections=_boxes(values[mine]))
+        for image, mine in zip(images, rows, strict=True)
     ]
+
+
+def _parse_result(entry: Any, images: int, classes: set[int]) -> tuple[int, list[float]]:
+    """The image id; and the class id, score, x, y, width and height of a result.
+
+    Raises:
+        ValueError: it is malformed; says how.
+    """
+    if not isinstance(entry, dict):
+        raise ValueError(f"{entry!r:.60} is not an object")
+    missing = [key for key in ("image_id", "category_id", "bbox", "score") if key not in entry]
+    if missing:
+        raise ValueError(f"it has no {', '.join(missing)}")
+    number, class_, box, score = (
+        entry[key] for key in ("image_id", "category_id", "bbox", "score")
+    )
+    if not _is_integer(number) or not 1 <= number <= images:
+        raise ValueError(
+            f"unknown image_id {number!r}: the {images} images have the ids 1 to {images}, "
+            "as --save-ground-truth writes them"
+        )
+    if not _is_integer(class_) or class_ not in classes:
+        there = ", ".join(map(str, sorted(classes)))
+        raise ValueError(f"unknown category_id {class_!r}: the label map has {there}")
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_finite, box)):
+        raise ValueError(f"bbox is {box!r:.60}, not four finite numbers x, y, width, height")
+    if box[2] < 0 or box[3] < 0:
+        raise ValueError(f"bbox {box} has a width or height below 0: it is x, y, width, height")
+    if not _is_finite(score):
+        raise ValueError(f"score is {score!r:.60}, not a finite number")
+    return number, [class_, score, *box]
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_finite(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
+
+
+def _boxes(values: np.ndarray) -> Boxes:
+    low, size = values[:, 2:4], values[:, 4:6]
+    return Boxes(
+        np.hstack([low, low + size]),
+        values[:, 0].astype(np.int64),
+        scores=values[:, 1].copy(),
+        sizes=size.copy(),
+    )
 
 
 def evaluate(truth: dict, detections: Iterable[dict]) -> tuple[dict[str, float], str]:
     """The 12 COCO numbers of `detections` (results format) on `truth` (instances format).
 
+    By pycocotools itself: the reference that `metrics` is held to, slow and large in memory.
     A number is -1 where there is no ground truth for it, as pycocotools has it.
 
     Returns:
@@ -156,7 +269,3 @@ def to_pixels(normalized: np.ndarray, width: int, height: int) -> np.ndarray:
     """
     ymin, xmin, ymax, xmax = normalized.astype(np.float64).reshape(-1, 4).T
     return np.stack([xmin * width, ymin * height, xmax * width, ymax * height], axis=1)
-
-
-def _xywh(box: np.ndarray) -> list[float]:
-    return [float(box[0]), float(box[1]), float(box[2] - box[0]), float(box[3] - box[1])]

@@ -8,19 +8,15 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from hand_detection import coco, console, files, images, labelmap, models
-from hand_detection.api import compat
+from hand_detection import console, detectors, files, images, labelmap, models
 from hand_detection.console import UserError, say
 from hand_detection.drawing import draw_boxes
 from hand_detection.export import FROZEN, LABEL_MAP
 from hand_detection.paths import EXPORTED, shown
-
-OUTPUTS = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
 
 
 def main() -> None:
@@ -76,8 +72,8 @@ def main() -> None:
         say(f"  drawn into {shown(target)}")
 
 
-class Detector:
-    """An exported frozen graph, ready to run.
+class Detector(detectors.FrozenGraph):
+    """An exported model's folder, ready to run.
 
     Attributes:
         names: class names by id.
@@ -90,39 +86,7 @@ class Detector:
         self.names = {
             id_: name for name, id_ in labelmap.read_label_map(folder / LABEL_MAP).items()
         }
-        tf = compat.activate()
-        graph_def = tf.GraphDef()
-        try:
-            graph_def.ParseFromString((folder / FROZEN).read_bytes())
-            graph = tf.Graph()
-            with graph.as_default():
-                tf.import_graph_def(graph_def, name="")
-            self._outputs = {name: graph.get_tensor_by_name(f"{name}:0") for name in OUTPUTS}
-            self._input = graph.get_tensor_by_name("image_tensor:0")
-        except Exception as error:  # protobuf and TensorFlow raise many kinds here
-            raise UserError(
-                f"{shown(folder / FROZEN)} is not an exported detector: {error}: "
-                "export it again with ./export.sh"
-            ) from None
-        self._session = tf.Session(graph=graph)
-
-    def detect(self, image: np.ndarray) -> coco.Boxes:
-        """Detect in one image.
-
-        Args:
-            image: uint8 (height, width, 3), RGB.
-
-        Returns:
-            Boxes in pixels of `image`, best score first.
-        """
-        result: dict[str, Any] = self._session.run(self._outputs, {self._input: image[np.newaxis]})
-        count = int(result["num_detections"][0])
-        height, width = image.shape[:2]
-        return coco.Boxes(
-            coco.to_pixels(result["detection_boxes"][0][:count], width, height),
-            result["detection_classes"][0][:count].astype(np.int64),
-            scores=result["detection_scores"][0][:count].astype(np.float64),
-        )
+        super().__init__(folder / FROZEN)
 
 
 def model_folder(model: str | None) -> Path:

@@ -1,283 +1,308 @@
-"""COCO metrics of a checkpoint on the validation records. Step 6.
+"""COCO metrics of a checkpoint, an exported model or a detections file. Step 6.
 
-python -m hand_detection.evaluate MODEL [--checkpoint STEP] [--data DIR] [--split SPLIT]
+    python -m hand_detection.evaluate MODEL [--checkpoint STEP | --all | --watch | --export PATH
+                                             | --detections FILE] [--split SPLIT] ...
+
+It leaves, in the run's folder or beside the exported model or the file:
+    eval-SPLIT-STEP.json       the 12 numbers, and what they were measured on
+    insight-SPLIT-STEP.html    what to do next, one page without a reference to outside
+    insight-SPLIT-STEP.json    the same figures
+    eval-SPLIT-all.json, .svg  with --all: every checkpoint, and the curve
+    MODEL_CARD.md              what the run is, kept up to date
 """
 
 from __future__ import annotations
 
-import io
-import itertools
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
-from hand_detection import (
-    checkpoints,
-    coco,
-    console,
-    drawing,
-    files,
-    labelmap,
-    models,
-    options,
-    tfrecords,
-)
-from hand_detection.api import compat
-from hand_detection.console import Progress, UserError, say
+from hand_detection import checkpoints, coco, console, files, models, options, paths, splits
+from hand_detection.console import Progress, UserError, say, warn
+from hand_detection.evaluator import Evaluator, Result, score, write_summaries
 from hand_detection.paths import shown
 
-# Enough to keep two cores busy; beyond that, only memory grows.
-BATCH_SIZE = 8
+POLL_SECONDS = 5.0  # between two looks for a new checkpoint
 
 
 def main() -> None:
-    parser = options.parser("eval.sh", "Step 6: the COCO metrics of a checkpoint.")
-    options.add_model(parser)
-    parser.add_argument("--checkpoint", help="a step, best, or a path (default: the newest)")
-    parser.add_argument("--split", default="val", help="which records (default: %(default)s)")
-    options.add_common(parser)
-    arguments = parser.parse_args()
-    run = checkpoints.run_folder(arguments.model, arguments.run)
+    arguments = _arguments()
     config_file = models.config_file(arguments.model)
-    prefix, step = checkpoints.find(config_file.stem, run, arguments.checkpoint)
+    run = checkpoints.run_folder(arguments.model, arguments.run)
+    one = not (arguments.all or arguments.watch)
+    found = None
+    if one and not (arguments.export or arguments.detections):
+        found = checkpoints.find(config_file.stem, run, arguments.checkpoint)
+    if arguments.all and not checkpoints.all_steps(run):
+        checkpoints.find(config_file.stem, run)  # says what to run first
 
     from hand_detection import pipeline
 
     config = pipeline.load(arguments.model, data=arguments.data, settings=tuple(arguments.set))
-    evaluator = Evaluator(config, arguments.split)
-    say(f"{shown(prefix)} on {evaluator.examples} images of {shown(evaluator.records[0].parent)}")
-    result = evaluator.run(prefix)
-    say(result.table)
-    report = run / f"eval-{arguments.split}-{step}.json"
-    files.write_json(report, result.record(config.name, prefix, step, arguments.split))
-    write_summaries(run / "eval", evaluator, result, step)
-    say(f"{result.images_per_second:.1f} images/s; written to {shown(report)}")
-    say(f"Next: step 7, ./export.sh {arguments.model}")
+    if arguments.all:
+        evaluate_all(Evaluator(config, arguments.split), run, arguments.split)
+    elif arguments.watch:
+        watch(Evaluator(config, arguments.split), run, arguments.split)
+    else:
+        subject, result, classes, records = _evaluate_one(config, run, found, arguments)
+        _keep_one(config, subject, result, classes, records, arguments)
+
+
+def _arguments() -> Any:
+    parser = options.parser(
+        "eval.sh",
+        "Step 6: the 12 COCO metrics of a checkpoint, and a report that tells what to do next.",
+    )
+    options.add_model(parser)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--checkpoint", help="a step, best, or a path (default: the newest)")
+    what.add_argument("--all", action="store_true", help="every checkpoint of the run, as a curve")
+    what.add_argument(
+        "--watch",
+        action="store_true",
+        help="each new checkpoint while a training runs, to its last step or Ctrl-C",
+    )
+    what.add_argument(
+        "--export",
+        type=Path,
+        metavar="PATH",
+        help="an exported model: a folder by export.sh, a SavedModel's, or a frozen graph",
+    )
+    what.add_argument(
+        "--detections",
+        type=Path,
+        metavar="FILE",
+        help="detections of any detector on the same frames, in COCO's results format",
+    )
+    parser.add_argument("--split", default="val", help="which records (default: %(default)s)")
+    parser.add_argument(
+        "--save-detections", type=Path, metavar="FILE", help="write them in COCO's results format"
+    )
+    parser.add_argument(
+        "--save-ground-truth", type=Path, metavar="FILE", help="write it as COCO's instances JSON"
+    )
+    parser.add_argument(
+        "--pycocotools",
+        action="store_true",
+        help="let pycocotools itself compute the numbers too, and compare them digit by digit",
+    )
+    parser.add_argument("--no-report", action="store_true", help="only the numbers")
+    options.add_common(parser)
+    arguments = parser.parse_args()
+    if arguments.all or arguments.watch:
+        for name in ("save_detections", "save_ground_truth", "pycocotools"):
+            if getattr(arguments, name):
+                parser.error(f"--{name.replace('_', '-')} is for one checkpoint")
+    return arguments
 
 
 @dataclass(frozen=True)
-class Result:
-    """What an evaluation yields. `numbers` are the 12 COCO numbers by their tag."""
+class Subject:
+    """What is evaluated.
 
-    images: list[coco.Image]
-    numbers: dict[str, float]
-    table: str
-    images_per_second: float
-
-    def record(self, model: str, checkpoint: Path, step: int, split: str) -> dict:
-        """The result as it is written to JSON."""
-        return {
-            "model": model,
-            "checkpoint": shown(checkpoint),
-            "step": step,
-            "split": split,
-            "images": len(self.images),
-            "metrics": self.numbers,
-            "images_per_second": round(self.images_per_second, 2),
-        }
-
-
-class Evaluator:
-    """The evaluation graph of a config, built once and run for any number of checkpoints.
-
-    Raises:
-        UserError: the records are missing or damaged.
+    Attributes:
+        path: the checkpoint, the exported model or the detections file.
+        label: how the files of the result are told apart: the step, or a name.
+        folder: where they are put.
+        step: of the training, where known.
+        run: the training run's folder, where known.
     """
 
-    def __init__(self, config: Any, split: str = "val") -> None:
-        tf = compat.activate()
-        from hand_detection import pipeline
-
-        self.config = config
-        reader = pipeline.eval_reader(config.proto)
-        self.records = pipeline.record_files(reader, split)
-        self.examples = tfrecords.examples_in(self.records)
-        self.classes = labelmap.read_label_map(Path(reader.label_map_path))
-        self._graph = tf.Graph()
-        with self._graph.as_default():
-            self._build(tf, reader)
-        self._session = tf.Session(graph=self._graph)
-
-    def _build(self, tf: Any, reader: Any) -> None:
-        from object_detection.builders import model_builder
-        from object_detection.data_decoders import tf_example_decoder
-
-        model = model_builder.build(self.config.proto.model, is_training=False)
-        decode = tf_example_decoder.TfExampleDecoder(
-            label_map_proto_file=reader.label_map_path
-        ).decode
-
-        @tf.autograph.experimental.do_not_convert
-        def example(record: Any) -> dict[str, Any]:
-            decoded = decode(record)
-            image = decoded["image"]
-            resized, true_shape = model.preprocess(tf.cast(image[tf.newaxis], tf.float32))
-            return {
-                "name": decoded["filename"],
-                "shape": tf.shape(image),
-                "resized": resized[0],
-                "true_shape": true_shape[0],
-                "boxes": decoded["groundtruth_boxes"],
-                "classes": decoded["groundtruth_classes"],
-                # Optional in a record; absent, it is empty here.
-                "crowd": tf.cond(
-                    tf.size(decoded["groundtruth_is_crowd"]) > 0,
-                    lambda: decoded["groundtruth_is_crowd"],
-                    lambda: tf.zeros_like(decoded["groundtruth_classes"], tf.bool),
-                ),
-            }
-
-        dataset = tf.data.TFRecordDataset([str(path) for path in self.records])
-        dataset = dataset.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        shapes = tf.data.get_output_shapes(dataset)
-        # Only a fixed-shape resizer makes images that can be stacked.
-        size = BATCH_SIZE if shapes["resized"].is_fully_defined() else 1
-        dataset = dataset.padded_batch(size, shapes).prefetch(2)
-        self._iterator = tf.data.make_initializable_iterator(dataset)
-        batch = self._iterator.get_next()
-        predictions = model.predict(batch["resized"], batch["true_shape"])
-        detections = model.postprocess(predictions, batch["true_shape"])
-        self._fetches = {
-            **{name: batch[name] for name in ("name", "shape", "boxes", "classes", "crowd")},
-            **{
-                name: detections[name]
-                for name in ("detection_boxes", "detection_scores", "detection_classes")
-            },
-            "count": detections["num_detections"],
-        }
-        tf.train.get_or_create_global_step()
-        self._saver = tf.train.Saver(variables_to_restore(self.config.proto))
-        self._tables = tf.tables_initializer()
-
-    def run(self, checkpoint: Path, label: str = "evaluate") -> Result:
-        """Detect in every image with the weights of `checkpoint`, and evaluate.
-
-        Raises:
-            UserError: the checkpoint does not fit the config.
-        """
-        with explain_misfit(checkpoint):
-            self._saver.restore(self._session, str(checkpoint))
-        started = time.monotonic()
-        images: list[coco.Image] = []
-        with Progress(self.examples, label, "image") as bar:
-            for batch in self._batches():
-                images.extend(batch)
-                bar.update(len(batch))
-        seconds = time.monotonic() - started
-        numbers, table = coco.evaluate(
-            coco.ground_truth_json(images, self.classes), coco.detections_json(images)
-        )
-        return Result(images, numbers, table, len(images) / seconds)
-
-    def pictures(self, result: Result) -> Iterator[Image.Image]:
-        """Detections | ground truth of the first images, as many as the config asks for."""
-        tf = compat.activate()
-        settings = self.config.proto.eval_config
-        names = {id_: name for name, id_ in self.classes.items()}
-        records = itertools.chain.from_iterable(
-            tf.python_io.tf_record_iterator(str(path)) for path in self.records
-        )
-        for record, found in zip(
-            records, result.images[: settings.num_visualizations], strict=False
-        ):
-            encoded = tf.train.Example.FromString(record).features.feature["image/encoded"]
-            picture = Image.open(io.BytesIO(encoded.bytes_list.value[0])).convert("RGB")
-            truth, detected = found.truth, found.detections
-            keep = np.flatnonzero(detected.scores >= settings.min_score_threshold)
-            keep = keep[: settings.max_num_boxes_to_visualize]
-            yield drawing.side_by_side(
-                drawing.draw_boxes(
-                    picture,
-                    detected.boxes[keep],
-                    detected.classes[keep],
-                    names,
-                    detected.scores[keep],
-                ),
-                drawing.draw_boxes(picture, truth.boxes, truth.classes, names),
-            )
-
-    def _batches(self) -> Iterator[list[coco.Image]]:
-        tf = compat.activate()
-        self._session.run([self._iterator.initializer, self._tables])
-        while True:
-            try:
-                batch = self._session.run(self._fetches)
-            except tf.errors.OutOfRangeError:
-                return
-            yield [_image(batch, row) for row in range(len(batch["name"]))]
+    path: Path
+    label: str
+    folder: Path
+    step: int | None
+    run: Path | None
 
 
-def variables_to_restore(proto: Any) -> Any:
-    """What a Saver of the current graph reads: the weights, or their moving averages."""
-    tf = compat.activate()
-    if proto.eval_config.use_moving_averages:
-        return tf.train.ExponentialMovingAverage(0.0).variables_to_restore()
-    return tf.global_variables()
+def _evaluate_one(
+    config: Any, run: Path, found: tuple[Path, int] | None, arguments: Any
+) -> tuple[Subject, Result, dict[str, int], list[Path]]:
+    split = arguments.split
+    if found is not None:
+        prefix, step = found
+        evaluator = Evaluator(config, split)
+        say(f"{shown(prefix)} on {evaluator.examples} images of {shown(evaluator.folder)}")
+        result = evaluator.run(prefix)
+        write_summaries(run / "eval", evaluator, result, step)
+        subject = Subject(prefix, str(step), run, step, checkpoints.run_of(prefix))
+        return subject, result, evaluator.classes, evaluator.records
+
+    from hand_detection import detectors, frames, labelmap, pipeline, tfrecords
+
+    reader = pipeline.eval_reader(config.proto)
+    label_map, records = reader.label_map_path, pipeline.record_files(reader, split)
+    examples, classes = tfrecords.examples_in(records), labelmap.read_label_map(Path(label_map))
+    if arguments.detections:
+        subject = _beside(arguments.detections)
+        images = [image for image, _ in frames.iterate(records, label_map, pictures=False)]
+        images = coco.read_detections(arguments.detections, images, classes)
+        return subject, score(images, classes, records[0].parent), classes, records
+
+    subject = _beside(detectors.locate(arguments.export))
+    detector = detectors.open_model(subject.path)
+    say(f"{shown(subject.path)} on {examples} images of {shown(records[0].parent)}")
+    started, images = time.monotonic(), []
+    with Progress(examples, "evaluate", "image") as bar:
+        for image in detectors.detect_all(detector, records, label_map):
+            images.append(image)
+            bar.update()
+    speed = len(images) / (time.monotonic() - started)
+    return subject, score(images, classes, records[0].parent, speed), classes, records
 
 
-@contextmanager
-def explain_misfit(checkpoint: Path) -> Iterator[None]:
-    """Turn TensorFlow's error on restoring `checkpoint` into one that a user can act on.
+def _beside(path: Path) -> Subject:
+    """An exported model, whose record tells the run that it was made from; or another file."""
+    from hand_detection import export
 
-    Raises:
-        UserError: a variable is missing, has another shape, or the file is damaged.
-    """
-    tf = compat.activate()
+    record = path.parent / export.RECORD
+    if not record.is_file() or path.suffix == ".json":
+        return Subject(path, path.stem, path.parent, None, None)
+    made_from = files.read_json(record)
+    run = checkpoints.run_of(paths.ROOT / made_from["checkpoint"])
+    return Subject(path, path.stem, path.parent, made_from["step"], run)
+
+
+def _keep_one(
+    config: Any,
+    subject: Subject,
+    result: Result,
+    classes: dict[str, int],
+    records: list[Path],
+    arguments: Any,
+) -> None:
+    split = arguments.split
+    say(result.table)
+    if arguments.pycocotools:
+        _compare_with_pycocotools(result, classes)
+    record = _write_record(config, subject, result, split)
+    say(splits.describe(record["trained_on"], split, result.records))
+    if arguments.save_ground_truth:
+        truth = coco.ground_truth_json(result.images, classes)
+        files.write_json(arguments.save_ground_truth, truth)
+    if arguments.save_detections:
+        coco.write_detections(arguments.save_detections, result.images)
+    if not arguments.no_report:
+        from hand_detection.insight import report
+
+        page = subject.folder / f"insight-{split}-{subject.label}.html"
+        report.write(page, record, result.images, classes, records)
+        say(f"what to do next: {shown(page)}")
+    speed = f"{result.images_per_second:.1f} images/s; " if result.images_per_second else ""
+    say(f"{speed}written to {shown(_record_file(subject, split))}")
+    _conclude(config, subject.run)
+    name = config.name + (f" --run {arguments.run}" if arguments.run else "")
+    say(f"Next: step 7, ./export.sh {name}")
+
+
+def _compare_with_pycocotools(result: Result, classes: dict[str, int]) -> None:
+    truth = coco.ground_truth_json(result.images, classes)
+    numbers, _ = coco.evaluate(truth, coco.detections_json(result.images))
+    if numbers != result.numbers:
+        raise UserError(f"pycocotools has other numbers: {numbers}: please report this")
+    say("pycocotools has the same 12 numbers, to the last digit")
+
+
+def _record_file(subject: Subject, split: str) -> Path:
+    return subject.folder / f"eval-{split}-{subject.label}.json"
+
+
+def _write_record(config: Any, subject: Subject, result: Result, split: str) -> dict:
+    record = result.record(config.name, subject.path, subject.step, split, subject.run)
+    files.write_json(_record_file(subject, split), record)
+    return record
+
+
+def _conclude(config: Any, run: Path | None) -> None:
+    """Bring the run's model card up to date; show random and video splits where both are."""
+    if run is None or not (run / "run.json").is_file():
+        return
+    from hand_detection import model_card
+
+    say(f"model card: {shown(model_card.write(run))}")
+    rows = splits.side_by_side(run.parent, config.name)
+    if rows:
+        say(f"\n{splits.table(rows)}\n")
+
+
+def _evaluate_step(evaluator: Evaluator, run: Path, step: int, split: str) -> dict:
+    prefix = run / f"{checkpoints.PREFIX}-{step}"
+    result = evaluator.run(prefix, f"step {step}")
+    write_summaries(run / "eval", evaluator, result, step)
+    subject = Subject(prefix, str(step), run, step, run)
+    return _write_record(evaluator.config, subject, result, split)
+
+
+def evaluate_all(evaluator: Evaluator, run: Path, split: str) -> None:
+    """Evaluate every checkpoint of a run; write a table, JSON and a curve."""
+    from hand_detection.insight import charts
+
+    say(f"{shown(run)} on {evaluator.examples} images of {shown(evaluator.folder)}")
+    say(_HEAD)
+    rows = []
+    for step in checkpoints.all_steps(run):
+        rows.append(_evaluate_step(evaluator, run, step, split))
+        say(_row(rows[-1]))
+    best = max(rows, key=lambda row: row["metrics"][coco.AP])
+    say(f"best: step {best['step']}, AP {best['metrics'][coco.AP]:.3f}")
+    say(splits.describe(best["trained_on"], split, evaluator.folder))
+    target = run / f"eval-{split}-all"
+    files.write_json(target.with_suffix(".json"), rows)
+    series = {
+        name: [(row["step"], row["metrics"][tag]) for row in rows]
+        for name, tag in (("AP", coco.AP), ("AP50", coco.AP50), ("AP75", coco.AP75))
+    }
+    files.write_text(target.with_suffix(".svg"), charts.standalone(charts.lines(series, "step")))
+    say(f"written to {shown(target)}.json, {target.name}.svg")
+    _conclude(evaluator.config, run)
+
+
+_HEAD = "  step     AP   AP50   AP75  AR100  images/s"
+
+
+def _row(record: dict) -> str:
+    tags = (coco.AP, coco.AP50, coco.AP75, "DetectionBoxes_Recall/AR@100")
+    numbers = "".join(f"{record['metrics'][tag]:7.3f}" for tag in tags)
+    return f"{record['step']:6d}{numbers}{record['images_per_second']:10.1f}"
+
+
+def watch(
+    evaluator: Evaluator, run: Path, split: str, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Evaluate each checkpoint as it comes, until the training's last step or Ctrl-C."""
+    say(f"watching {shown(run)} on {evaluator.examples} images of {shown(evaluator.folder)}")
+    say(_HEAD)
+    done: set[int] = set()
     try:
-        yield
-    except (tf.errors.OpError, ValueError) as error:
-        first = str(getattr(error, "message", error)).strip().splitlines()[0]
-        raise UserError(
-            f"{shown(checkpoint)} does not fit the config, or is damaged: {first}"
-        ) from None
+        while True:
+            # Asked before looking: what is saved between the two is found by the next look.
+            last = _last_step(run)
+            for step in checkpoints.all_steps(run):
+                if step in done:
+                    continue
+                done.add(step)
+                try:
+                    say(_row(_evaluate_step(evaluator, run, step, split)))
+                except UserError as error:
+                    if step in checkpoints.all_steps(run):
+                        raise
+                    # A training keeps the newest few only.
+                    warn(f"step {step} was deleted before it could be evaluated: {error}")
+            if last is not None and max(done, default=-1) >= last:
+                say(f"step {last} was the last")
+                break
+            sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        say("stopped watching")
+    _conclude(evaluator.config, run)
 
 
-def write_summaries(folder: Path, evaluator: Evaluator, result: Result, step: int) -> None:
-    """Write the 12 numbers and some pictures for TensorBoard, under the API's own tags."""
-    tf = compat.activate()
-    values = [tf.Summary.Value(tag=tag, simple_value=v) for tag, v in result.numbers.items()]
-    for number, picture in enumerate(evaluator.pictures(result)):
-        data = io.BytesIO()
-        picture.save(data, "JPEG", quality=85)
-        image = tf.Summary.Image(
-            width=picture.width,
-            height=picture.height,
-            colorspace=3,
-            encoded_image_string=data.getvalue(),
-        )
-        tag = f"Detections_Left_Groundtruth_Right/{number}"
-        values.append(tf.Summary.Value(tag=tag, image=image))
-    with tf.Graph().as_default(), tf.summary.FileWriter(str(folder)) as writer:
-        writer.add_summary(tf.Summary(value=values), step)
-
-
-def _image(batch: dict[str, np.ndarray], row: int) -> coco.Image:
-    height, width = (int(side) for side in batch["shape"][row][:2])
-    classes = batch["classes"][row]
-    real = classes > 0  # what a shorter image is padded with has class 0
-    count = int(batch["count"][row])
-    return coco.Image(
-        name=batch["name"][row].decode(),
-        width=width,
-        height=height,
-        truth=coco.Boxes(
-            coco.to_pixels(batch["boxes"][row][real], width, height),
-            classes[real].astype(np.int64),
-            crowd=batch["crowd"][row][real].astype(bool),
-        ),
-        detections=coco.Boxes(
-            coco.to_pixels(batch["detection_boxes"][row][:count], width, height),
-            # The model counts classes from 0, a label map from 1.
-            batch["detection_classes"][row][:count].astype(np.int64) + 1,
-            scores=batch["detection_scores"][row][:count].astype(np.float64),
-        ),
-    )
+def _last_step(run: Path) -> int | None:
+    """Where the run's training is to end, if it has begun."""
+    path = run / "run.json"
+    return files.read_json(path)[-1]["steps"] if path.is_file() else None
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def export(config: Any, checkpoint: Path, step: int, folder: Path) -> None:
     from object_detection import exporter
 
     from hand_detection import pipeline
-    from hand_detection.evaluate import explain_misfit
+    from hand_detection.evaluator import explain_misfit
 
     label_map = Path(pipeline.eval_reader(config.proto).label_map_path)
     averaged = config.proto.eval_config.use_moving_averages

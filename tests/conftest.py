@@ -12,6 +12,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+# Their fixtures are there for every test.
+pytest_plugins = ("trained",)
+
 REAL = ROOT.parent / "shared" / "egohands"
 
 

@@ -207,3 +207,38 @@ def test_the_apis_optimizer_builder_and_optimize_loss_use_it(tf):
         np.testing.assert_allclose(session.run(variable), value, rtol=1e-5)
         np.testing.assert_allclose(session.run(average), mean, rtol=1e-5)
         assert session.run(step) == 3
+
+
+def test_a_frozen_variable_is_its_own_average(tf, tmp_path):
+    from hand_detection.api import moving_average
+
+    frozen = tf.get_variable("frozen", initializer=[5.0, 6.0])
+    _, loss = problem(tf)
+    trained = [variable for variable in tf.trainable_variables() if variable is not frozen]
+    train = optimizer(tf).minimize(
+        loss, var_list=trained, global_step=tf.train.get_or_create_global_step()
+    )
+    moving_average.complete_averages()
+    saver = tf.train.Saver()
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        session.run(train)
+        path = saver.save(session, str(tmp_path / "model.ckpt"))
+    reader = tf.train.load_checkpoint(path)
+    with tf.Graph().as_default():  # as evaluation asks for them
+        for name in ("w", "frozen"):
+            tf.get_variable(name, shape=[2])
+        wanted = tf.train.ExponentialMovingAverage(0.0).variables_to_restore()
+    assert set(wanted) <= set(reader.get_variable_to_shape_map())
+    assert reader.get_tensor("frozen/ExponentialMovingAverage").tolist() == [5.0, 6.0]
+    np.testing.assert_allclose(
+        reader.get_tensor("w/ExponentialMovingAverage"), by_formula(1)[1], rtol=1e-5
+    )
+
+
+def test_where_no_averages_are_kept_none_are_made(tf):
+    from hand_detection.api import moving_average
+
+    variable = tf.get_variable("w", shape=[2])
+    moving_average.complete_averages()
+    assert tf.global_variables() == [variable]

@@ -45,6 +45,7 @@ def test_the_quick_config_is_the_same_network_but_for_its_batch_norm_decay():
     for proto in (tutorial, quick):
         proto.ssd.feature_extractor.conv_hyperparams.batch_norm.decay = 0
         proto.ssd.box_predictor.convolutional_box_predictor.conv_hyperparams.batch_norm.decay = 0
+        proto.ssd.feature_extractor.override_base_feature_extractor_hyperparams = True
     assert tutorial == quick
 
 

@@ -12,56 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from trained import AVERAGE, MODEL, SMALL, run_step
 
-from hand_detection import checkpoints, coco, paths, pipeline, pretrained
+from hand_detection import checkpoints, coco, paths, pipeline
 from hand_detection.api import compat
-from hand_detection.models import IMAGENET_BACKBONE
 
 pytestmark = pytest.mark.slow
-
-MODEL = "ssd_mobilenet_v1_quick"
-AVERAGE = "ExponentialMovingAverage"
-SMALL = ("--batch-size", "2", "--set", "eval_config.num_visualizations=2")
-
-
-def run_step(script: str, *args: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    command = [str(ROOT / script), *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    """A prepared sample: three videos (test, val, train) with four frames each."""
-    folder = tmp_path_factory.mktemp("data") / "sample"
-    if not IMAGENET_BACKBONE.folder.is_dir():
-        pretrained.get(IMAGENET_BACKBONE)
-    arguments = ("--sample", "--videos", 5, "--frames", 4, "--out", folder)
-    assert run_step("prepare_egohands.py", *arguments).returncode == 0
-    done = run_step("create_tfrecords.sh", "--data", folder, "--split", "official")
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-@pytest.fixture(scope="module")
-def name(tmp_path_factory):
-    """The name of a run of its own, below runs/ and exported/; removed at the end."""
-    name = f"test-{tmp_path_factory.getbasetemp().name}"
-    yield name
-    for folder in (*paths.RUNS.glob(f"{name}*"), *paths.EXPORTED.glob(f"{name}*")):
-        shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="module")
-def trained(data, name) -> Path:
-    """The folder of a run of six steps, saved at three and six."""
-    done = run_step(
-        "train.sh", MODEL, "--data", data, "--run", name, "--steps", 6, "--eval-every", 3, *SMALL
-    )
-    assert done.returncode == 0, done.stderr
-    assert "135 variables restored, 64 new, 0 skipped" in done.stdout
-    assert f"Next: step 6, ./eval.sh {MODEL} --run {name} --data " in done.stdout
-    return paths.RUNS / name
 
 
 def tensors(prefix: Path) -> dict[str, np.ndarray]:
@@ -233,7 +189,7 @@ def test_another_model_block_does_not_go_on_with_a_run(trained, data, name):
 def test_a_signal_saves_and_stops_and_the_same_command_goes_on(data, name):
     run = paths.RUNS / f"{name}-stopped"
     command = [
-        ROOT / "train.sh",
+        paths.ROOT / "train.sh",
         MODEL,
         "--data",
         data,
@@ -281,16 +237,13 @@ def test_the_best_checkpoint_is_kept_with_its_numbers_and_serves_evaluation(trai
     assert f"best/{best} on" in done.stdout
 
 
-def test_the_exported_graph_detects_what_the_checkpoint_detects(trained, data, name, tmp_path):
-    done = run_step("export.sh", MODEL, "--data", data, "--run", name)
-    assert done.returncode == 0, done.stderr
-    folder = paths.EXPORTED / name
-    from hand_detection.detect import Detector
-    from hand_detection.evaluate import Evaluator
+def test_the_exported_graph_detects_what_the_checkpoint_detects(trained, data, exported):
+    from hand_detection.detectors import open_model
+    from hand_detection.evaluator import Evaluator
 
     config = pipeline.load(MODEL, data=data)
     images = Evaluator(config, "test").run(trained / "model.ckpt-6").images
-    detector = Detector(folder)
+    detector = open_model(exported)
     tf = compat.activate()
     with tf.Graph().as_default(), tf.Session() as session:
         # Decoded as in evaluation: libraries differ by a shade or two.
@@ -308,10 +261,9 @@ def test_the_exported_graph_detects_what_the_checkpoint_detects(trained, data, n
         assert np.array_equal(found.classes, expected.classes)
 
 
-def test_the_exported_folder_has_the_nodes_and_files_that_deployment_tools_expect(name):
-    folder = paths.EXPORTED / name
+def test_the_exported_folder_has_the_nodes_and_files_that_deployment_tools_expect(exported):
     tf = compat.activate()
-    graph = tf.GraphDef.FromString((folder / "frozen_inference_graph.pb").read_bytes())
+    graph = tf.GraphDef.FromString((exported / "frozen_inference_graph.pb").read_bytes())
     nodes = {node.name for node in graph.node}
     assert nodes >= {
         "image_tensor",
@@ -322,16 +274,16 @@ def test_the_exported_folder_has_the_nodes_and_files_that_deployment_tools_expec
     }
     assert not any(node.op.startswith("Variable") for node in graph.node)
     with tf.Graph().as_default(), tf.Session() as session:
-        meta = tf.saved_model.loader.load(session, ["serve"], str(folder / "saved_model"))
+        meta = tf.saved_model.loader.load(session, ["serve"], str(exported / "saved_model"))
         signature = meta.signature_def["serving_default"]
         assert set(signature.outputs) >= {"detection_boxes", "num_detections"}
         assert signature.inputs["inputs"].name == "image_tensor:0"
-    record = json.loads((folder / "export.json").read_text())
+    record = json.loads((exported / "export.json").read_text())
     assert record["step"] == 6
     assert "label_map.pbtxt" in record["sha256"]
 
 
-def test_detect_draws_a_picture_and_refuses_what_is_no_image(data, name, tmp_path):
+def test_detect_draws_a_picture_and_refuses_what_is_no_image(data, name, exported, tmp_path):
     [frame, *_] = sorted((data / "images").glob("*.jpg"))
     target = tmp_path / "out.jpg"
     done = run_step("detect_image.sh", "--model", name, "--threshold", 0, "--output", target, frame)

@@ -11,6 +11,8 @@ from typing import Any
 
 import tensorflow.compat.v1 as tf
 
+SUFFIX = "ExponentialMovingAverage"
+
 
 class MovingAverageOptimizer(tf.train.Optimizer):
     """Wraps an optimizer and keeps an exponential moving average of what it trains.
@@ -95,3 +97,20 @@ class MovingAverageOptimizer(tf.train.Optimizer):
             if names[0] in by_name and names[1] in by_name:
                 by_name[names[0]], by_name[names[1]] = average, variable
         return tf.train.Saver(by_name, name=name, **kwargs)
+
+
+def complete_averages() -> None:
+    """Give each trainable variable of the current graph an average, if any of them has one.
+
+    Evaluation and export read the average of every trainable variable. One that is frozen
+    (`freeze_variables`) is never moved and was given none: its average starts, and stays, at its
+    initial value.
+    """
+    averaged = {
+        variable.op.name.removesuffix(f"/{SUFFIX}")
+        for variable in tf.global_variables()
+        if variable.op.name.endswith(f"/{SUFFIX}")
+    }
+    frozen = [one for one in tf.trainable_variables() if one.op.name not in averaged]
+    if averaged and frozen:
+        tf.train.ExponentialMovingAverage(0.0, name=SUFFIX).apply(frozen)

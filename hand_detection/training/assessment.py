@@ -8,7 +8,7 @@ from typing import Any
 from hand_detection import checkpoints, coco, files
 from hand_detection.api import compat
 from hand_detection.console import say
-from hand_detection.evaluate import Evaluator, write_summaries
+from hand_detection.evaluator import Evaluator, write_summaries
 from hand_detection.training import best, pr_curves, summaries
 from hand_detection.training.validation import Validation
 

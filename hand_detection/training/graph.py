@@ -51,6 +51,7 @@ def build(config: Any, dataset: Any, *, resumed: bool) -> Graph:
     from object_detection.builders import model_builder, optimizer_builder
 
     from hand_detection import pipeline
+    from hand_detection.api import moving_average
 
     proto = config.proto
     iterator = tf.data.make_initializable_iterator(dataset)
@@ -95,6 +96,7 @@ def build(config: Any, dataset: Any, *, resumed: bool) -> Graph:
     )
     with mock.patch.object(optimizer_builder, "build", noting_optimizer), batched_losses():
         spec = model_fn(features, labels, model_lib.tf.estimator.ModeKeys.TRAIN)
+    moving_average.complete_averages()
     losses = {name: tf.convert_to_tensor(value) for name, value in noted["losses"].items()}
     losses["Loss/total_loss"] = spec.loss
     checkpoint = train_config.fine_tune_checkpoint

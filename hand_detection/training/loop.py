@@ -14,7 +14,7 @@ from typing import Any
 from hand_detection import batches, checkpoints, pipeline, schedule, tfrecords
 from hand_detection.api import compat
 from hand_detection.console import Progress, UserError, say
-from hand_detection.evaluate import explain_misfit
+from hand_detection.evaluator import explain_misfit
 from hand_detection.paths import shown
 from hand_detection.training import best, graph, record, report, restoration, summaries
 from hand_detection.training.assessment import Assessor

@@ -1,18 +1,15 @@
-"""Precision and recall at each score threshold, matched as pycocotools does it."""
+"""Precision and recall at each score threshold, as TensorBoard draws them."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from hand_detection import coco
+from hand_detection import coco, metrics
 
 THRESHOLDS = np.linspace(0, 1, 101)  # of the score
-IOU = 0.5
 
 
 @dataclass(frozen=True)
@@ -44,32 +41,15 @@ class Curve:
 
 def curves(images: Sequence[coco.Image], classes: dict[str, int]) -> dict[str, Curve]:
     """A curve for each class that has objects in `images`, by the class's name."""
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    detections = coco.detections_json(images)
-    if not detections:
-        return {}
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools' chatter
-        truth = COCO()
-        truth.dataset = coco.ground_truth_json(images, classes)
-        truth.createIndex()
-        evaluation = COCOeval(truth, truth.loadRes(detections), "bbox")
-        parameters = evaluation.params
-        parameters.iouThrs = np.array([IOU])
-        parameters.areaRng, parameters.areaRngLbl = parameters.areaRng[:1], ["all"]
-        evaluation.evaluate()
-    by_id = {id_: name for name, id_ in classes.items()}
+    matches = metrics.match(images, classes.values())
     found = {}
-    for id_ in parameters.catIds:
-        entries = [entry for entry in evaluation.evalImgs if entry and entry["category_id"] == id_]
-        objects = sum(int((entry["gtIgnore"] == 0).sum()) for entry in entries)
+    for name, id_ in classes.items():
+        of = matches[id_]
+        objects = int(of.positives[0].sum())
         if not objects:
             continue
-        scores = np.concatenate([entry["dtScores"] for entry in entries])
-        hits = np.concatenate([entry["dtMatches"][0] > 0 for entry in entries])
-        counted = np.concatenate([~entry["dtIgnore"][0].astype(bool) for entry in entries])
-        above = (scores >= THRESHOLDS[:, np.newaxis]) & counted
-        true = (above & hits).sum(1).astype(np.float64)
-        found[by_id[id_]] = Curve(true, above.sum(1) - true, objects - true)
+        above = of.score >= THRESHOLDS[:, np.newaxis]
+        true = (above & of.right(metrics.AT_50)).sum(1).astype(np.float64)
+        false = (above & of.wrong(metrics.AT_50)).sum(1).astype(np.float64)
+        found[name] = Curve(true, false, objects - true)
     return found

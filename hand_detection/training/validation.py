@@ -9,7 +9,7 @@ import numpy as np
 
 from hand_detection import batches
 from hand_detection.api import compat
-from hand_detection.evaluate import explain_misfit, variables_to_restore
+from hand_detection.evaluator import explain_misfit, variables_to_restore
 from hand_detection.training.graph import batched_losses
 
 LARGEST_BATCH = 8

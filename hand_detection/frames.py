@@ -1,0 +1,106 @@
+"""The frames of TFRecords for evaluation: decoded in parallel, each with its ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hand_detection import coco
+from hand_detection.api import compat
+
+NO_DETECTIONS = coco.Boxes(np.zeros((0, 4)), np.zeros(0, np.int64), scores=np.zeros(0))
+
+
+def dataset(
+    records: Sequence[Path], label_map: str, picture: Callable[[Any], dict[str, Any]] | None
+) -> Any:
+    """A tf.data.Dataset of the records in their order, by the API's own decoder.
+
+    Args:
+        records: TFRecord files.
+        label_map: the label map's path.
+        picture: makes further entries of the image, uint8 (height, width, 3). With None no
+            image is decoded, and the sizes are those that the records state.
+
+    Returns:
+        Dicts of name, shape (2,), boxes (N, 4) normalized ymin xmin ymax xmax, classes (N,),
+        crowd (N,), and the entries of `picture`.
+    """
+    tf = compat.activate()
+    from object_detection.data_decoders import tf_example_decoder
+
+    decode = tf_example_decoder.TfExampleDecoder(label_map_proto_file=label_map).decode
+    size = {f"image/{side}": tf.FixedLenFeature([], tf.int64) for side in ("height", "width")}
+
+    @tf.autograph.experimental.do_not_convert
+    def example(record: Any) -> dict[str, Any]:
+        decoded = decode(record)
+        if picture is None:
+            stated = tf.io.parse_single_example(record, size)
+            shape, entries = tf.stack([stated["image/height"], stated["image/width"]]), {}
+        else:
+            shape, entries = tf.shape(decoded["image"])[:2], picture(decoded["image"])
+        return {
+            "name": decoded["filename"],
+            "shape": shape,
+            "boxes": decoded["groundtruth_boxes"],
+            "classes": decoded["groundtruth_classes"],
+            # Optional in a record; absent, it is empty here.
+            "crowd": tf.cond(
+                tf.size(decoded["groundtruth_is_crowd"]) > 0,
+                lambda: decoded["groundtruth_is_crowd"],
+                lambda: tf.zeros_like(decoded["groundtruth_classes"], tf.bool),
+            ),
+            **entries,
+        }
+
+    files = tf.data.TFRecordDataset([str(path) for path in records])
+    return files.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def iterate(
+    records: Sequence[Path], label_map: str, *, pictures: bool
+) -> Iterator[tuple[coco.Image, np.ndarray | None]]:
+    """Each frame with its ground truth and no detections; and its pixels, uint8, if asked for."""
+    tf = compat.activate()
+    with tf.Graph().as_default(), tf.Session() as session:
+        frames = dataset(records, label_map, (lambda image: {"image": image}) if pictures else None)
+        iterator = tf.data.make_initializable_iterator(frames.prefetch(2))
+        following = iterator.get_next()
+        session.run([iterator.initializer, tf.tables_initializer()])
+        while True:
+            try:
+                frame = session.run(following)
+            except tf.errors.OutOfRangeError:
+                return
+            yield image_of(frame, NO_DETECTIONS), frame.get("image")
+
+
+def image_of(frame: dict[str, np.ndarray], detections: coco.Boxes) -> coco.Image:
+    """A decoded frame (padding with class 0 left out) and its detections."""
+    height, width = (int(side) for side in frame["shape"])
+    real = frame["classes"] > 0
+    truth = coco.Boxes(
+        coco.to_pixels(frame["boxes"][real], width, height),
+        frame["classes"][real].astype(np.int64),
+        crowd=frame["crowd"][real].astype(bool),
+    )
+    return coco.Image(frame["name"].decode(), width, height, truth, detections)
+
+
+def encoded(records: Sequence[Path], numbers: Sequence[int]) -> dict[int, bytes]:
+    """The encoded images of the frames `numbers`, counted from 0 over all records."""
+    tf = compat.activate()
+    wanted, found, number = set(numbers), {}, 0
+    for path in records:
+        for record in tf.python_io.tf_record_iterator(str(path)):
+            if number in wanted:
+                features = tf.train.Example.FromString(record).features.feature
+                found[number] = features["image/encoded"].bytes_list.value[0]
+                if len(found) == len(wanted):
+                    return found
+            number += 1
+    return found
