@@ -67,3 +67,15 @@ def test_odd_boxes(kernel, boxes):
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     scores = np.linspace(1, 0.5, len(boxes)).astype(np.float32)
     assert np.array_equal(nms.select(boxes, scores, 10, 0.99), kernel(boxes, scores, 10, 0.99))
+
+
+def test_huge_boxes_among_small_ones(kernel):
+    boxes = anchors()
+    boxes[::7] *= np.float32(1000)
+    boxes[5] = [-1e18, -1e18, 1e18, 1e18]
+    boxes[6] = [0, 0, 1e15, 1e15]
+    boxes[50:60] = boxes[40:50] + np.float32(1e-5)
+    scores = np.linspace(1, 0, len(boxes)).astype(np.float32)
+    expected = kernel(boxes, scores, 3000, 0.99)
+    assert len(expected) < len(boxes)
+    assert np.array_equal(nms.select(boxes, scores, 3000, 0.99), expected)

@@ -24,22 +24,17 @@ def select(boxes: np.ndarray, scores: np.ndarray, count: int, threshold: float) 
     Returns:
         int32 (M,): indices into `boxes`, best score first, the lower index first among equals.
     """
-    from scipy.spatial import cKDTree
-
     order = np.argsort(-scores, kind="stable").astype(np.int32)
     # A box has its opposite corners in any order, as the kernel takes it.
     low = np.minimum(boxes[:, :2], boxes[:, 2:])
     high = np.maximum(boxes[:, :2], boxes[:, 2:])
-    sides = high - low
-    area = sides[:, 0] * sides[:, 1]
-    solid = np.flatnonzero((area > 0) & np.isfinite(boxes).all(1))
+    with np.errstate(over="ignore", invalid="ignore"):  # a training that diverges has such boxes
+        sides = high - low
+        area = sides[:, 0] * sides[:, 1]
+    solid = np.flatnonzero((area > 0) & np.isfinite(area) & np.isfinite(boxes).all(1))
     if len(solid) < 2:
         return order[:count]
-    corners = np.concatenate([low, high], 1)[solid]
-    # IoU > t means that no edge differs by more than 1 - t of the larger box's side; the rest
-    # is room for rounding.
-    radius = float((1 - threshold) * sides[solid].max()) * 1.001
-    pairs = cKDTree(corners).query_pairs(radius, p=np.inf, output_type="ndarray")
+    pairs = _near_pairs(low[solid], high[solid], threshold)
     one, other = solid[pairs[:, 0]], solid[pairs[:, 1]]
     inner = np.minimum(high[one], high[other]) - np.maximum(low[one], low[other])
     intersection = inner.clip(0).prod(1)
@@ -58,3 +53,28 @@ def select(boxes: np.ndarray, scores: np.ndarray, count: int, threshold: float) 
         if not dropped[first[place]]:
             dropped[second[place]] = True
     return order[~dropped[order]][:count]
+
+
+def _near_pairs(low: np.ndarray, high: np.ndarray, threshold: float) -> np.ndarray:
+    """Index pairs (P, 2), each once or twice, of boxes whose IoU may be above `threshold`.
+
+    Args:
+        low, high: float32 (N, 2), opposite corners.
+        threshold: of the IoU.
+    """
+    from scipy.spatial import cKDTree
+
+    corners = np.concatenate([low, high], 1).astype(np.float64)
+    side = (corners[:, 2:] - corners[:, :2]).max(1)
+    # Boxes of a like size together: one that fills the frame must not widen the search for all.
+    size = np.floor(np.log2(side) / 4).astype(np.int64)
+    found = []
+    # IoU > t means that the larger sides differ by no more than a factor of t, and no edge by
+    # more than 1 - t of the larger side; the rest is room for rounding.
+    for number in np.unique(size):
+        smallest, largest = 16.0**number, 16.0 ** (number + 1)
+        members = np.flatnonzero((side >= 0.999 * threshold * smallest) & (side <= largest))
+        tree = cKDTree(corners[members])
+        near = tree.query_pairs((1 - threshold) * largest * 1.001, p=np.inf, output_type="ndarray")
+        found.append(members[near])
+    return np.concatenate(found)
