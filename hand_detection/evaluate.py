@@ -237,7 +237,7 @@ def _evaluate_step(evaluator: Evaluator, run: Path, step: int, split: str) -> di
 
 def evaluate_all(evaluator: Evaluator, run: Path, split: str) -> None:
     """Evaluate every checkpoint of a run; write a table, JSON and a curve."""
-    from hand_detection.insight import charts
+    from hand_detection.pages import charts
 
     say(f"{shown(run)} on {evaluator.examples} images of {shown(evaluator.folder)}")
     say(_HEAD)

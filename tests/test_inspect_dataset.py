@@ -11,7 +11,8 @@ import pytest
 from lxml import etree
 from small_data import kitti_folder
 
-from hand_detection import inspection, kitti, labelmap, survey, svg
+from hand_detection import inspection, kitti, labelmap, survey
+from hand_detection.pages import counts
 
 TAIL = " 0 0 0 0 0 0 0"
 
@@ -156,12 +157,12 @@ def test_centres_fall_into_their_cells(tmp_path):
 
 
 def test_charts_tell_every_value():
-    chart = svg.bars(["a<b", "c"], [3, 0], "axis")
+    chart = counts.bars(["a<b", "c"], [3, 0], "axis")
     titles = [found.text for found in etree.fromstring(chart).iter("title")]
     assert titles == ["a<b: 3", "c: 0"]
-    chart = svg.histogram(np.array([-5.0, 0.5, 9.0]), [0, 1, 2], "axis")
+    chart = counts.histogram(np.array([-5.0, 0.5, 9.0]), [0, 1, 2], "axis")
     assert [found.text for found in etree.fromstring(chart).iter("title")] == ["0: 2", "1: 1"]
-    chart = svg.heat_map(np.array([[0, 4], [1, 0]]), "x", "y", 2.0)
+    chart = counts.heat_map(np.array([[0, 4], [1, 0]]), "x", "y", 2.0)
     assert [found.text for found in etree.fromstring(chart).iter("title")] == ["4", "1"]
 
 

@@ -30,7 +30,15 @@ def main() -> None:
     add("--out", metavar="DIR", type=Path, help="where to write the two files (DATA)")
     args = parser.parse_args()
 
-    from hand_detection import coverage, files, inspection, labelmap, pipeline, report, survey
+    from hand_detection import (
+        coverage,
+        files,
+        inspection,
+        inspection_page,
+        labelmap,
+        pipeline,
+        survey,
+    )
     from hand_detection.console import UserError, say
     from hand_detection.paths import shown
 
@@ -45,7 +53,7 @@ def main() -> None:
     suspicious = inspection.suspicions(found, classes)
     figures = inspection.figures(found, classes, suspicious, covered)
     name = args.data.resolve().name
-    page = report.html(name, found, figures, suspicious, covered, args.model)
+    page = inspection_page.html(name, found, figures, suspicious, covered, args.model)
     out = args.out or args.data
     files.write_json(out / "inspect.json", figures)
     files.write_text(out / "inspect.html", page)

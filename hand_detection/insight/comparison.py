@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from hand_detection import coco, files, held_out, metrics
-from hand_detection.insight import bootstrap, charts, groups, page
+from hand_detection.insight import bootstrap, groups
+from hand_detection.pages import charts, page
 
 NAMES = ("AP", "AP50", "AP75")
 

@@ -22,14 +22,14 @@ def bars(labels: Sequence[str], values: Sequence[float], axis: str) -> str:
         height = (_HEIGHT - _BOTTOM - _TOP) * value / most
         x = _LEFT + i * step
         parts.append(
-            f'<rect class="bar" x="{x + 1:.1f}" y="{_HEIGHT - _BOTTOM - height:.1f}" '
+            f'<rect class="f0" x="{x + 1:.1f}" y="{_HEIGHT - _BOTTOM - height:.1f}" '
             f'width="{max(1.0, step - 2):.1f}" height="{height:.1f}">'
             f"<title>{escape(label)}: {value:,.0f}</title></rect>"
         )
         if i % every == 0:
             parts.append(_text(x + step / 2, _HEIGHT - _BOTTOM + 14, label, "middle"))
     base = _HEIGHT - _BOTTOM
-    parts.append(f'<line x1="{_LEFT}" y1="{base}" x2="{_WIDTH - 8}" y2="{base}"/>')
+    parts.append(f'<path class="faint" d="M{_LEFT} {base}H{_WIDTH - 8}"/>')
     parts.append(_text(_LEFT + inner / 2, _HEIGHT - 8, axis, "middle"))
     return _svg(_WIDTH, _HEIGHT, parts, axis)
 
@@ -46,11 +46,11 @@ def heat_map(grid: np.ndarray, across: str, down: str, aspect: float) -> str:
     height = round(width / aspect)
     rows, columns = grid.shape
     most = max(1, int(grid.max(initial=0)))
-    parts = [f'<rect class="frame" x="20" y="4" width="{width}" height="{height}"/>']
+    parts = [f'<rect class="faint" x="20" y="4" width="{width}" height="{height}"/>']
     for row, column in np.argwhere(grid):
         count = int(grid[row, column])
         parts.append(
-            f'<rect class="bar" x="{20 + column * width / columns:.1f}" '
+            f'<rect class="f0" x="{20 + column * width / columns:.1f}" '
             f'y="{4 + row * height / rows:.1f}" width="{width / columns:.1f}" '
             f'height="{height / rows:.1f}" opacity="{max(0.06, (count / most) ** 0.5):.2f}">'
             f"<title>{count:,}</title></rect>"

@@ -5,7 +5,6 @@ Everything is in the file itself, so it opens without a network and can be sent 
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
@@ -14,12 +13,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from hand_detection import anchors, images, svg
+from hand_detection import anchors, images
 from hand_detection.console import progress
 from hand_detection.contact_sheet import evenly
 from hand_detection.coverage import Coverage
 from hand_detection.drawing import COLOURS
 from hand_detection.inspection import SUSPICIONS, Suspicion, positions
+from hand_detection.pages import counts, page
 from hand_detection.survey import Survey
 
 CELL = (320, 240)  # pixels that a thumbnail fits into
@@ -27,23 +27,6 @@ SHOWN = 24  # thumbnails of each kind of suspicion
 _LEAST = 6  # pixels: a box on a thumbnail, or it would not be seen
 _ALARM = (230, 30, 30)
 _LAST_PIXEL = np.array([0, 0, 1, 1])  # the last pixel is inside the box
-
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1d2a33; --paper: #fff; --bar: #0072b2; --soft: #8894a0 }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #dde5ea; --paper: #14191d; --bar: #56b4e9; --soft: #6b7883 }
-}
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  max-width: 1080px; margin: 2rem auto; padding: 0 1rem }
-h2 { margin-top: 2.2rem; border-bottom: 1px solid var(--soft) }
-table { border-collapse: collapse } td, th { padding: .15rem .8rem .15rem 0; text-align: left }
-td.number { text-align: right; font-variant-numeric: tabular-nums }
-.row { display: flex; flex-wrap: wrap; gap: 1.2rem } figure { margin: 0; width: min-content }
-figcaption { font-size: 13px; color: var(--soft); min-width: 240px; overflow-wrap: anywhere }
-svg text { font-size: 11px; fill: var(--ink) } svg .bar { fill: var(--bar) }
-svg line { stroke: var(--soft) } svg .frame { fill: none; stroke: var(--soft) }
-img { display: block } .key { padding: 0 .4rem; color: #000 }
-"""
 
 
 def html(
@@ -69,54 +52,27 @@ def html(
     """
     classes = list(figures["classes"])
     sections = [
-        _summary(figures),
-        _charts(found, figures),
-        _anchor_section(covered, config),
-        _suspicion_section(found, figures, suspicious),
-        _contact_sheet(found, classes),
+        ("What there is", _summary(figures)),
+        ("Boxes", _charts(found, figures)),
+        (f"Anchors of {config}", _anchors(covered)),
+        ("Suspicious labels", _suspicious(found, figures, suspicious)),
+        ("Contact sheet", _contact_sheet(found, classes)),
     ]
-    title = f"{escape(name)}: {figures['images']:,} images, {figures['boxes']:,} boxes"
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{title}</title><style>{_STYLE}</style></head>\n<body><h1>{title}</h1>\n"
-        + "\n".join(sections)
-        + "\n</body></html>\n"
-    )
+    title = f"{name}: {figures['images']:,} images, {figures['boxes']:,} boxes"
+    return page.page(title, "Everything is in this file: it can be sent as it is.", sections)
 
 
 def _summary(figures: Mapping[str, Any]) -> str:
-    tables = [
-        _table(
-            ("class", "boxes", "images"),
-            [
-                (name, counts["boxes"], counts["images"])
-                for name, counts in figures["classes"].items()
-            ],
-        )
+    of_classes = [
+        (name, there["boxes"], there["images"]) for name, there in figures["classes"].items()
     ]
+    tables = [page.table(("class", "boxes", "images"), of_classes)]
     if figures["videos"]:
-        tables.append(
-            _table(
-                ("video", "images", "boxes"),
-                [(name, *counts.values()) for name, counts in figures["videos"].items()],
-            )
-        )
+        of_videos = [(name, *there.values()) for name, there in figures["videos"].items()]
+        tables.append(page.table(("video", "images", "boxes"), of_videos))
     sizes = sorted(figures["image_sizes"].items(), key=lambda item: -item[1])
-    tables.append(_table(("image size", "images"), sizes[:10]))
-    return f'<h2>What there is</h2><div class="row">{"".join(tables)}</div>'
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    heads = "".join(f"<th>{escape(text)}</th>" for text in head)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    return f"<div><table><tr>{heads}</tr>{body}</table></div>"
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, int):
-        return f'<td class="number">{value:,}</td>'
-    return f"<td>{escape(str(value))}</td>"
+    tables.append(page.table(("image size", "images"), sizes[:10]))
+    return page.row(*tables)
 
 
 def _charts(found: Survey, figures: Mapping[str, Any]) -> str:
@@ -128,52 +84,43 @@ def _charts(found: Survey, figures: Mapping[str, Any]) -> str:
     width, height = np.median(found.sizes, axis=0)
     per_image = figures["boxes_per_image"]
     charts = [
-        ("Boxes per image", svg.bars(list(per_image), list(per_image.values()), "boxes")),
+        ("Boxes per image", counts.bars(list(per_image), list(per_image.values()), "boxes")),
         (
             "Where the boxes are: the images' area, each box counted at its centre",
-            svg.heat_map(positions(found), "across", "down", float(width / height)),
+            counts.heat_map(positions(found), "across", "down", float(width / height)),
         ),
         (
             "Size: the square root of the box's share of the image's area",
-            svg.histogram(
+            counts.histogram(
                 np.sqrt(sides.clip(0).prod(axis=1)), np.linspace(0, 1, 26), "size", ".2f"
             ),
         ),
         (
             "Width and height as shares of the image's, from 0 at the lower left to 1",
-            svg.heat_map(sizes.T[::-1].astype(int), "width", "height", 1.0),
+            counts.heat_map(sizes.T[::-1].astype(int), "width", "height", 1.0),
         ),
         (
             "Aspect: width / height in pixels",
-            svg.histogram(
+            counts.histogram(
                 pixels[:, 0] / pixels[:, 1], 2.0 ** np.arange(-3, 3.01, 0.25), "aspect", ".2f"
             ),
         ),
     ]
-    figures_html = "".join(_figure(chart, caption) for caption, chart in charts)
-    return f'<h2>Boxes</h2><div class="row">{figures_html}</div>'
+    return page.row(*(page.figure(chart, caption) for caption, chart in charts))
 
 
-def _figure(content: str, caption: str) -> str:
-    return f"<figure>{content}<figcaption>{escape(caption)}</figcaption></figure>"
-
-
-def _anchor_section(covered: Coverage | None, config: str) -> str:
-    head = f"<h2>Anchors of {escape(config)}</h2>"
+def _anchors(covered: Coverage | None) -> str:
     if covered is None:
-        return f"{head}<p>Not checked.</p>"
-    words = "".join(f"<p>{escape(line)}</p>" for line in covered.in_words())
-    chart = svg.histogram(covered.best, np.linspace(0, 1, 21), "IoU", ".2f")
+        return page.paragraph("Not checked.")
+    words = "".join(page.paragraph(line) for line in covered.in_words())
+    chart = counts.histogram(covered.best, np.linspace(0, 1, 21), "IoU", ".2f")
     caption = f"IoU of each box with the anchor that fits it best; {anchors.MATCH} is a match"
-    return f"{head}{words}{_figure(chart, caption)}"
+    return words + page.figure(chart, caption)
 
 
-def _suspicion_section(
-    found: Survey, figures: Mapping[str, Any], suspicious: Sequence[Suspicion]
-) -> str:
+def _suspicious(found: Survey, figures: Mapping[str, Any], suspicious: Sequence[Suspicion]) -> str:
     rows = [(kind, figures["suspicious"][kind]["count"], SUSPICIONS[kind]) for kind in SUSPICIONS]
-    table = _table(("kind", "found", "what it means"), rows)
-    parts = [f"<h2>Suspicious labels</h2>{table}"]
+    parts = [page.table(("kind", "found", "what it means"), rows)]
     for kind in SUSPICIONS:
         of_kind = [one for one in suspicious if one.kind == kind]
         if not of_kind:
@@ -181,11 +128,9 @@ def _suspicion_section(
         cells = []
         for one in progress(of_kind[:SHOWN], len(of_kind[:SHOWN]), kind, "images"):
             note = f"{one.frame}: {one.label} {_sides(one.box)}" if one.box else one.frame
-            cells.append(_figure(_picture(_thumbnail(found, one.place, None, one.box), note), note))
+            cells.append(_picture(_thumbnail(found, one.place, None, one.box), note))
         more = f", {SHOWN} of them" if len(of_kind) > SHOWN else ""
-        parts.append(
-            f'<h3>{kind}: {len(of_kind):,}{more}</h3><div class="row">{"".join(cells)}</div>'
-        )
+        parts.append(f"<h3>{kind}: {len(of_kind):,}{more}</h3>{page.frames(*cells)}")
     return "".join(parts)
 
 
@@ -199,14 +144,12 @@ def _contact_sheet(found: Survey, classes: Sequence[str]) -> str:
     cells = []
     for frame in progress(chosen, len(chosen), "contact sheet", "images"):
         place = by_name[frame.name]
-        cells.append(
-            _figure(_picture(_thumbnail(found, place, classes, None), frame.name), frame.name)
-        )
-    key = " ".join(
-        f'<span class="key" style="background: rgb{_colour(name, classes)}">{escape(name)}</span>'
+        cells.append(_picture(_thumbnail(found, place, classes, None), frame.name))
+    key = "".join(
+        f'<span class=key style="border-color: rgb{_colour(name, classes)}"></span>{escape(name)}'
         for name in classes
     )
-    return f'<h2>Contact sheet</h2><p>{key}</p><div class="row">{"".join(cells)}</div>'
+    return f"<p>{key}</p>{page.frames(*cells)}"
 
 
 def _colour(name: str, classes: Sequence[str]) -> tuple[int, int, int]:
@@ -250,11 +193,7 @@ def _rectangle(
     draw.rectangle((*low.round().tolist(), *high.round().tolist()), outline=colour, width=2)
 
 
-def _picture(image: Image.Image, text: str) -> str:
+def _picture(image: Image.Image, caption: str) -> str:
     out = io.BytesIO()
     image.save(out, "JPEG", quality=80)
-    data = base64.b64encode(out.getvalue()).decode()
-    return (
-        f'<img width="{image.width}" height="{image.height}" alt="{escape(text)}" '
-        f'src="data:image/jpeg;base64,{data}">'
-    )
+    return page.picture(out.getvalue(), caption)
