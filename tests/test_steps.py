@@ -13,6 +13,7 @@ from hand_detection import models
 SCRIPTS = sorted(
     [path.name for path in ROOT.glob("*.sh")]
     + ["prepare_egohands.py", "create_kitti_tf_record.py", "detect_image.py"]
+    + [f"tools/{path.name}" for path in (ROOT / "tools").glob("*.py")]
 )
 MODEL_SCRIPTS = ("train.sh", "eval.sh", "export.sh")
 
