@@ -426,6 +426,7 @@ HEADER = "filename,class,xmin,ymin,xmax,ymax\n"
         ("voc", voc_xml(size=(32, 48)), r"x\.xml: it was made for an image of 32 x 48"),
         ("voc", voc_xml(("dog", "", 1, 2, 3, "")), r"line 1: dog's xmin is '', not a number"),
         ("voc", voc_xml(("", 1, 1, 2, 3, "")), "an object without a name"),
+        ("coco", "{", r"x\.json is not JSON"),
         ("coco", "[]", r"x\.json is not a COCO file of boxes"),
         ("coco", coco_json((1, 2)), r"annotation 5 of x\.jpg: it has no bbox of four numbers"),
         ("coco", coco_json((1, 2, "a", 3)), "bbox is 'a', not a number"),

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hand_detection import files, kitti
+from hand_detection import kitti
 from hand_detection.console import UserError
 from hand_detection.formats.base import (
     Annotated,
@@ -41,7 +41,10 @@ _ATTRIBUTES = ("truncated", "occluded", "alpha", "dimensions", "location", "rota
 def find(src: Path, options: Options) -> Found:
     """SRC is the JSON file, or a folder with one, in it or in SRC/annotations."""
     path = src if src.is_file() else _json_file(src)
-    data = files.read_json(path)
+    try:
+        data = json.loads(path.read_bytes())
+    except ValueError as error:  # not UTF-8, or not JSON
+        raise UserError(f"{shown(path)} is not JSON: {error}") from None
     wrong = f"{shown(path)} is not a COCO file of boxes: "
     if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
         raise UserError(wrong + "images, annotations and categories belong into it")
