@@ -8,7 +8,7 @@ import re
 import pytest
 from conftest import ROOT
 
-from hand_detection import models
+from hand_detection import models, paths
 
 SCRIPTS = sorted(
     [path.name for path in ROOT.glob("*.sh")]
@@ -56,6 +56,7 @@ def test_a_missing_input_says_what_to_run_first(script, first, step, tmp_path):
     assert done.returncode == 1
     assert re.search(rf"run {re.escape(first)}", done.stderr)
     assert len(done.stderr.splitlines()) == 1
+    assert not (paths.RUNS / "none-such").exists()
 
 
 @pytest.mark.parametrize("script", [path.name for path in ROOT.glob("*.sh")])
