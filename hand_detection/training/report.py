@@ -117,7 +117,10 @@ def _page(summary: dict[str, Any]) -> str:
     numbers = [
         (tag, f"{final['metrics'][tag]:.3f}", f"{chosen['metrics'][tag]:.3f}") for tag in coco.TAGS
     ]
-    overrides = ", ".join(f"{name} {value}" for name, value in summary["overrides"].items())
+    overrides = ", ".join(
+        f"{name} {' '.join(value) if isinstance(value, list) else value}"
+        for name, value in summary["overrides"].items()
+    )
     facts = [
         ("model", summary["model"]),
         ("steps", f"{summary['step']} ({summary['ended']}), in {summary['starts']} start(s)"),
@@ -171,7 +174,7 @@ def _chart(lines: Sequence[tuple[str, Curve]]) -> str:
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
         axes.grid(alpha=0.3)
         if len(lines) > 1:
-            axes.legend(frameon=False)
+            axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None})
     text = out.getvalue()
