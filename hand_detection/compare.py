@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hand_detection import checkpoints, coco, console, splits
+from hand_detection import checkpoints, coco, console, held_out
 from hand_detection.console import UserError, say
 from hand_detection.paths import RUNS, shown
 
@@ -56,7 +56,7 @@ def main() -> None:
 class Contender:
     """One of the compared: its name, its evaluated images, and how they stand to its training.
 
-    `trained_on` is a key of splits.MEANING; `classes` are ids by name.
+    `trained_on` is a key of held_out.MEANING; `classes` are ids by name.
     """
 
     name: str
@@ -109,7 +109,7 @@ def evaluate(
                 f"{contenders[0].name} has {', '.join(contenders[0].classes)}: not comparable"
             )
         images = evaluator.run(prefix, name).images
-        trained_on = splits.kind(folder, evaluator.folder, split)
+        trained_on = held_out.kind(folder, evaluator.folder, split)
         contenders.append(Contender(name, images, evaluator.classes, trained_on))
     return contenders
 

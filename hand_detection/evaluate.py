@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hand_detection import checkpoints, coco, console, files, models, options, paths, splits
+from hand_detection import checkpoints, coco, console, files, held_out, models, options, paths
 from hand_detection.console import Progress, UserError, say, warn
 from hand_detection.evaluator import Evaluator, Result, score, write_summaries
 from hand_detection.paths import shown
@@ -178,7 +178,7 @@ def _keep_one(
     if arguments.pycocotools:
         _compare_with_pycocotools(result, classes)
     record = _write_record(config, subject, result, split)
-    say(splits.describe(record["trained_on"], split, result.records))
+    say(held_out.describe(record["trained_on"], split, result.records))
     if arguments.save_ground_truth:
         truth = coco.ground_truth_json(result.images, classes)
         files.write_json(arguments.save_ground_truth, truth)
@@ -222,9 +222,9 @@ def _conclude(config: Any, run: Path | None) -> None:
     from hand_detection import model_card
 
     say(f"model card: {shown(model_card.write(run))}")
-    rows = splits.side_by_side(run.parent, config.name)
+    rows = held_out.side_by_side(run.parent, config.name)
     if rows:
-        say(f"\n{splits.table(rows)}\n")
+        say(f"\n{held_out.table(rows)}\n")
 
 
 def _evaluate_step(evaluator: Evaluator, run: Path, step: int, split: str) -> dict:
@@ -237,7 +237,7 @@ def _evaluate_step(evaluator: Evaluator, run: Path, step: int, split: str) -> di
 
 def evaluate_all(evaluator: Evaluator, run: Path, split: str) -> None:
     """Evaluate every checkpoint of a run; write a table, JSON and a curve."""
-    from hand_detection.insight import charts
+    from hand_detection.pages import charts
 
     say(f"{shown(run)} on {evaluator.examples} images of {shown(evaluator.folder)}")
     say(_HEAD)
@@ -247,7 +247,7 @@ def evaluate_all(evaluator: Evaluator, run: Path, split: str) -> None:
         say(_row(rows[-1]))
     best = max(rows, key=lambda row: row["metrics"][coco.AP])
     say(f"best: step {best['step']}, AP {best['metrics'][coco.AP]:.3f}")
-    say(splits.describe(best["trained_on"], split, evaluator.folder))
+    say(held_out.describe(best["trained_on"], split, evaluator.folder))
     target = run / f"eval-{split}-all"
     files.write_json(target.with_suffix(".json"), rows)
     series = {

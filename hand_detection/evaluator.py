@@ -19,9 +19,9 @@ from hand_detection import (
     drawing,
     files,
     frames,
+    held_out,
     labelmap,
     metrics,
-    splits,
     tfrecords,
 )
 from hand_detection.api import compat
@@ -68,7 +68,7 @@ class Result:
             "checkpoint": shown(source),
             "step": step,
             "split": split,
-            "trained_on": splits.kind(run or checkpoints.run_of(source), self.records, split),
+            "trained_on": held_out.kind(run or checkpoints.run_of(source), self.records, split),
             "records": shown(self.records),
             "manifest_sha256": files.sha256(manifest) if manifest.is_file() else None,
             "images": len(self.images),

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import io
 import warnings
+from pathlib import Path
 
 from PIL import Image
 
 from hand_detection.console import UserError
+from hand_detection.paths import shown
 
-FORMATS = {"JPEG": "jpeg", "PNG": "png"}  # Pillow's name -> the API's
+# Pillow's name -> the API's. MPO: a JPEG with a second picture behind it, as many phones write.
+FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
 _JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"  # marks that cannot stand in coded data
 SUFFIXES = (".jpg", ".jpeg", ".png")
+_HEAD = 1 << 14  # bytes; photos with a preview in their metadata need more
+_ORIENTATION = 0x0112  # EXIF's number of the field
 
 
 def open_image(data: bytes, where: str) -> Image.Image:
@@ -23,12 +28,26 @@ def open_image(data: bytes, where: str) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about odd but harmless metadata
         try:
-            return Image.open(io.BytesIO(data), formats=tuple(FORMATS))
+            return Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
         except Image.DecompressionBombError as error:
             raise UserError(f"{where}: {error}") from None
         except (OSError, SyntaxError, ValueError):
             what = "is empty" if not data else "is not a JPEG or PNG image"
             raise UserError(f"{where} {what}") from None
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """The (width, height) in pixels of an image file, from its first bytes if they tell it.
+
+    Raises:
+        UserError: it is not a JPEG or PNG.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+        try:
+            return open_image(head, "").size
+        except UserError:
+            return open_image(head + file.read(), shown(path)).size
 
 
 def decode(
@@ -53,6 +72,13 @@ def decode(
     return image, size, name
 
 
+def orientation(image: Image.Image, data: bytes) -> int:
+    """The EXIF orientation of an image opened from `data`: 1 is upright, 1 too if it has none."""
+    if image.format == "PNG" and b"eXIf" not in data:
+        return 1  # Pillow would decode all of it to look for one
+    return image.getexif().get(_ORIENTATION, 1)
+
+
 def check(data: bytes, where: str) -> None:
     """Find an image that is cut, without decoding a JPEG.
 
@@ -64,13 +90,13 @@ def check(data: bytes, where: str) -> None:
     """
     image = open_image(data, where)
     _check_end(data, image, where)
-    if image.format != "JPEG":
+    if FORMATS[image.format] != "jpeg":
         decode(data, where)
 
 
 def _check_end(data: bytes, image: Image.Image, where: str) -> None:
     # A decoder takes the zeros that an interrupted copy may leave at the end for a picture.
-    if image.format == "JPEG" and data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN):
+    if FORMATS[image.format] == "jpeg" and data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN):
         raise UserError(f"{where} is cut or damaged: a JPEG without its end mark")
 
 

@@ -5,6 +5,10 @@
 The box is in pixels, counted from 0, its last pixel included: a box over a whole frame of
 1280 x 720 is 0 0 1279 719. A prepared data set is a folder of `images/` and `labels/` with
 the same names; an image without an object has an empty label file.
+
+Fields are separated by spaces: white space in a class's name is written as in an address
+(`traffic%20light`), and so is `%` itself (`%25`); both are read back. Every other
+character stands for itself.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from hand_detection.console import UserError
 from hand_detection.files import write_text
@@ -57,7 +62,7 @@ class Label:
             *self.location,
             self.rotation_y,
         )
-        return " ".join([self.type, *map(_number, numbers)])
+        return " ".join([_escaped(self.type), *map(_number, numbers)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +136,12 @@ def parse_labels(
     *,
     size: tuple[int, int] | None = None,
     classes: Collection[str] | None = None,
+    inside: bool = True,
 ) -> list[Label]:
-    """As `read_labels`, of the bytes `data` already read from `path`."""
+    """As `read_labels`, of the bytes `data` already read from `path`.
+
+    Without `inside`, boxes may be reversed and reach out of the image.
+    """
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data:
         raise UserError(f"{shown(path)} is not UTF-8 text (UTF-16?): save it as UTF-8")
     try:
@@ -144,7 +153,7 @@ def parse_labels(
         if not line.strip():
             continue
         try:
-            labels.append(_parse_line(line, size, classes))
+            labels.append(_parse_line(line, size, classes, inside))
         except ValueError as error:
             raise UserError(f"{shown(path)}, line {number}: {error}") from None
     return labels
@@ -160,12 +169,17 @@ def labels_text(labels: Iterable[Label]) -> str:
     return "".join(f"{label.line()}\n" for label in labels)
 
 
-def _parse_line(line: str, size: tuple[int, int] | None, classes: Collection[str] | None) -> Label:
+def _parse_line(
+    line: str,
+    size: tuple[int, int] | None,
+    classes: Collection[str] | None,
+    must_be_inside: bool,
+) -> Label:
     fields = line.split()
     if len(fields) != len(FIELDS):
         raise ValueError(f"{len(fields)} fields where a KITTI label has {len(FIELDS)}")
     values = dict(zip(FIELDS, fields, strict=True))
-    kind = values.pop("type")
+    kind = unquote(values.pop("type"))
     numbers = {name: _finite(name, value) for name, value in values.items()}
     if not numbers["occluded"].is_integer():
         raise ValueError(f"occluded is {values['occluded']}, not a whole number")
@@ -182,6 +196,8 @@ def _parse_line(line: str, size: tuple[int, int] | None, classes: Collection[str
     )
     if classes is not None and kind not in classes and not label.dont_care:
         raise ValueError(f"unknown class {kind!r}: the label map has {', '.join(classes)}")
+    if not must_be_inside:
+        return label
     if xmin > xmax or ymin > ymax:
         raise ValueError(
             f"the box is reversed: xmin {values['xmin']} ymin {values['ymin']} "
@@ -198,6 +214,10 @@ def _parse_line(line: str, size: tuple[int, int] | None, classes: Collection[str
             f"reaches out of the image{of}"
         )
     return label
+
+
+def _escaped(name: str) -> str:
+    return re.sub(r"[%\s]", lambda match: quote(match[0]), name)
 
 
 def _finite(name: str, text: str) -> float:

@@ -12,7 +12,11 @@ import re
 from pathlib import Path
 
 from hand_detection.console import UserError
-from hand_detection.paths import shown
+from hand_detection.files import write_text
+from hand_detection.paths import DATA, shown
+
+FILE = "label_map.pbtxt"  # of a data set, in its folder
+HANDS = DATA / "hand_label_map.pbtxt"
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r,;]+|\#[^\n]*) | (?P<newline>\n)
@@ -21,6 +25,12 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _FIELDS = {"id": "number", "name": "string", "display_name": "string"}
+
+
+def of_data(data: Path) -> Path:
+    """The label map of the data set in the folder `data`: its own, or else the hands'."""
+    own = data / FILE
+    return own if own.exists() else HANDS
 
 
 def read_label_map(path: Path) -> dict[str, int]:
@@ -92,3 +102,26 @@ def read_label_map(path: Path) -> dict[str, int]:
     if not ids:
         raise UserError(f"{shown(path)} holds no item {{ id: ... name: ... }}")
     return ids
+
+
+def write_label_map(path: Path, ids: dict[str, int]) -> None:
+    """Write the label map `path`, whole or not at all.
+
+    Args:
+        path: of the file.
+        ids: 1, 2, ... by class name.
+
+    Raises:
+        UserError: a name cannot be written in a label map.
+    """
+    items = []
+    for name, number in ids.items():
+        quote = '"' if "'" in name else "'"
+        # The API's reader takes a backslash for the start of an escape.
+        if not name or quote in name or re.search(r"[\\\r\n]", name):
+            raise UserError(
+                f"the class name {name!r} cannot stand in a label map: rename it (no backslash, "
+                "no line end, not both kinds of quotation mark)"
+            )
+        items.append(f"item {{\n  id: {number}\n  name: {quote}{name}{quote}\n}}\n")
+    write_text(path, "".join(items))

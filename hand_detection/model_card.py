@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hand_detection import checkpoints, files, models, splits
+from hand_detection import checkpoints, files, held_out, models
 from hand_detection.coco import AP, AP50, AP75
 from hand_detection.paths import shown
 
@@ -120,7 +120,7 @@ def _numbers(evaluations: list[dict]) -> list[str]:
         values = " | ".join(f"{record['metrics'][tag]:.3f}" for tag in (AP, AP50, AP75))
         lines.append(f"| {split} | {kind} | {record['step']} | {record['images']} | {values} |")
     kinds = dict.fromkeys(kind for _, kind in newest)
-    return [*lines, "", *(f"- {kind}: {splits.MEANING[kind]}" for kind in kinds), ""]
+    return [*lines, "", *(f"- {kind}: {held_out.MEANING[kind]}" for kind in kinds), ""]
 
 
 def _licences(history: list[dict], model: str) -> list[str]:

@@ -22,17 +22,18 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
     )
 
 
+def known_model(model: str) -> str:
+    """An argparse type: a model that has a config."""
+    try:
+        models.config_file(model)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return model
+
+
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the argument MODEL; an unknown one is misuse, and told before anything is loaded."""
-
-    def known(model: str) -> str:
-        try:
-            models.config_file(model)
-        except UserError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-        return model
-
-    parser.add_argument("model", metavar="MODEL", type=known, help="a name from the list below")
+    parser.add_argument("model", metavar="MODEL", type=known_model, help="a name of the list below")
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

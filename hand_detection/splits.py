@@ -1,109 +1,223 @@
-"""What an evaluation's numbers mean: which of its videos the detector was trained on.
+"""Which frames train and which validate: every split is decided by the names and a seed.
 
-In a random split neighbouring frames of one video stand on both sides, and the numbers flatter.
-That is told from the frames themselves, not from the split's name.
+    random      shuffled frames; neighbouring frames of a video stand on both sides
+    stratified  shuffled frames, each class in the same share on both sides
+    video       whole videos apart, by EgoHands' names
+    group       whole groups apart: by a regular expression, or the folder a frame came from
+    official    EgoHands' own train, val and test
+
+All but the official one can be dealt into K folds, of which one validates.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+import csv
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
 
-from hand_detection import egohands, files, tfrecords
-from hand_detection.coco import AP, AP50, AP75
-from hand_detection.paths import ROOT, shown
+from hand_detection import egohands
+from hand_detection.console import UserError
+from hand_detection.paths import shown
 
-SEEN, RANDOM, BY_VIDEO, UNKNOWN = "seen", "random", "by video", "unknown"
-MEANING = {
-    SEEN: "Some of these very frames were trained on: the numbers say how well they are "
-    "remembered, and nothing about new ones.",
-    RANDOM: "Other frames of the same videos were trained on, often a second apart: the numbers "
-    "say how well the detector knows these recordings, and flatter it for any other.",
-    BY_VIDEO: "No frame of these videos was trained on: the numbers say how the detector does on "
-    "recordings that it has never seen. Quote these.",
-    UNKNOWN: "Which videos were trained on is not known here: do not compare the numbers with "
-    "those of another split.",
-}
+SPLITS = ("random", "stratified", "video", "group", "official")
+GROUPED = ("video", "group", "official")  # whose frames of one group stay together
+FOLDER = "folder"  # the group that is no regular expression
+SOURCES = "sources.csv"  # written by prepare_dataset: which file each frame was made from
+VAL_MOST, VAL_SHARE = 500, 5  # the tutorial's 500 of 4,800; of a small set a fifth
 
 
-def kind(run: Path | None, folder: Path, split: str) -> str:
-    """How the frames of an evaluation stand to those that a run was trained on.
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How frames are dealt.
+
+    Attributes:
+        split: one of `SPLITS`.
+        seed: of the shuffle.
+        val_size: frames held out, at least; None with folds and for the official split.
+        group: a regular expression whose first capture group is the frame's group, or
+            `FOLDER`; for the split "group" only.
+        folds, fold: how many folds, and which of them (1, 2, ...) validates; None for none.
+    """
+
+    split: str
+    seed: int
+    val_size: int | None
+    group: str | None = None
+    folds: int | None = None
+    fold: int | None = None
+
+
+def default_val_size(frames: int) -> int:
+    """How many of `frames` are held out if nobody says: a fifth, at most 500."""
+    return min(VAL_MOST, max(1, frames // VAL_SHARE))
+
+
+def deal(
+    names: Sequence[str],
+    rule: Rule,
+    *,
+    data: Path,
+    classes: Mapping[str, Collection[str]],
+) -> dict[str, list[str]]:
+    """Deal the frames to the splits, each in a shuffled order that the seed decides.
 
     Args:
-        run: the training run's folder, if it is known.
-        folder: the evaluated records'.
-        split: which of them.
+        names: of the frames, sorted.
+        rule: how.
+        data: the data set's folder, where its `SOURCES` are.
+        classes: of the objects on each frame, by its name; for the stratified split.
 
     Returns:
-        A key of `MEANING`.
+        The names in "train", "val" and, with the official split, "test".
+
+    Raises:
+        UserError: a split would be empty, or a frame's group is not known.
     """
-    trained = _trained_frames(run) if run is not None else None
-    if not trained or not (folder / tfrecords.MANIFEST).is_file():
-        return UNKNOWN
-    frames = tfrecords.read_manifest(folder).split(split).frames
-    if trained & set(frames):
-        return SEEN
-    videos, others = ({egohands.video_of(name) for name in names} for names in (frames, trained))
-    if None in videos | others:
-        return UNKNOWN
-    return RANDOM if videos & others else BY_VIDEO
+    order = list(names)
+    random.Random(rule.seed).shuffle(order)
+    if rule.split == "official":
+        return _official(order)
+    if rule.split in GROUPED:
+        group_of = _grouping(rule, data)
+        groups = {name: group_of(name) for name in order}
+        parts = _by_group(order, groups, rule)
+    elif rule.split == "stratified":
+        parts = stratified(order, classes, _sizes(len(order), rule))
+    else:
+        sizes = _sizes(len(order), rule)
+        ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+        parts = [order[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+    held_out = set(parts[(rule.fold or 1) - 1])
+    val = [name for name in order if name in held_out]
+    train = [name for name in order if name not in held_out]
+    if not val or not train:
+        what = f"--folds {rule.folds}" if rule.folds else f"--val-size {rule.val_size}"
+        of = f"{len(set(groups.values()))} groups with " if rule.split in GROUPED else ""
+        raise UserError(f"{what} of {of}{len(order)} frames leaves nothing to train on")
+    return {"train": train, "val": val}
 
 
-def _trained_frames(run: Path) -> set[str] | None:
-    """The names of all frames that a run was trained on; None where that cannot be told."""
-    if not (run / "run.json").is_file():
-        return None
-    frames: set[str] = set()
-    for entry in files.read_json(run / "run.json"):
-        folder, sha256 = entry["records"]["folder"], entry["records"]["manifest_sha256"]
-        # Written relative to where the training was started, most often the root.
-        candidates = (Path(folder), ROOT / folder)
-        manifests = [path / tfrecords.MANIFEST for path in candidates]
-        same = [path for path in manifests if path.is_file() and files.sha256(path) == sha256]
-        if not same:
-            return None
-        frames |= set(tfrecords.read_manifest(same[0].parent).split("train").frames)
-    return frames
+def _official(order: Sequence[str]) -> dict[str, list[str]]:
+    splits: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    for name in order:
+        splits[egohands.split_of(_video_of(name))].append(name)
+    for split in ("train", "val"):
+        if not splits[split]:
+            raise UserError(
+                f"no video of this data set is in the official {split} split: use --split random"
+            )
+    return {split: frames for split, frames in splits.items() if frames}
 
 
-def side_by_side(runs: Path, model: str) -> list[dict]:
-    """The newest evaluation of each run of `model` on each split, best known meaning first.
+def _sizes(frames: int, rule: Rule) -> list[int]:
+    """The sizes of the parts: the folds, or what is held out and the rest."""
+    if not rule.folds:
+        held_out = min(rule.val_size, frames)
+        return [held_out, frames - held_out]
+    ends = [i * frames // rule.folds for i in range(rule.folds + 1)]
+    return [end - start for start, end in pairwise(ends)]
 
-    Empty unless there is one on videos that were trained on and one on videos that were not.
 
-    Args:
-        runs: the folder with all runs.
-        model: the model's name.
+def _by_group(order: Sequence[str], groups: Mapping[str, str], rule: Rule) -> list[Collection[str]]:
+    """Parts of whole groups: those held out first, drawn by the seed; or folds of like size."""
+    frames: dict[str, list[str]] = {}
+    for name in order:
+        frames.setdefault(groups[name], []).append(name)
+    drawn = sorted(frames)
+    random.Random(rule.seed).shuffle(drawn)
+    if not rule.folds:
+        held_out: list[str] = []
+        while drawn and len(held_out) < rule.val_size:
+            held_out += frames[drawn.pop(0)]
+        return [held_out]
+    parts: list[list[str]] = [[] for _ in range(rule.folds)]
+    for group in sorted(drawn, key=lambda group: -len(frames[group])):
+        min(parts, key=len).extend(frames[group])
+    if not all(parts):
+        raise UserError(f"--folds {rule.folds} of {len(frames)} groups leaves a fold empty")
+    return parts
 
-    Returns:
-        The records as `eval.sh` wrote them, with "run" added.
+
+def stratified(
+    order: Sequence[str], classes: Mapping[str, Collection[str]], sizes: Sequence[int]
+) -> list[list[str]]:
+    """Parts of the given sizes that each have their share of every class.
+
+    The frames of the rarest class are dealt first, each to the part that lacks most of that
+    class (iterative stratification: Sechidis, Tsoumakas and Vlahavas, "On the Stratification
+    of Multi-Label Data", 2011). Frames without an object are a class of their own.
     """
-    newest: dict[tuple[str, str, str], dict] = {}
-    for path in sorted(runs.glob("*/eval-*.json")):
-        record = files.read_json(path)
-        if not isinstance(record, dict) or record.get("model") != model:
-            continue
-        key = (path.parent.name, record.get("split"), record.get("trained_on"))
-        if key not in newest or record["step"] > newest[key]["step"]:
-            newest[key] = {**record, "run": path.parent.name}
-    rows = [row for row in newest.values() if row.get("trained_on") in (RANDOM, BY_VIDEO)]
-    if {row["trained_on"] for row in rows} != {RANDOM, BY_VIDEO}:
-        return []
-    return sorted(rows, key=lambda row: (row["trained_on"] != BY_VIDEO, row["run"], row["split"]))
+    kinds = {name: set(classes[name]) or {""} for name in order}
+    counts = Counter(kind for name in order for kind in kinds[name])
+    room = list(sizes)
+    lacking = [
+        {kind: count * size / len(order) for kind, count in counts.items()} for size in sizes
+    ]
+    parts: list[list[str]] = [[] for _ in sizes]
+    left = dict.fromkeys(order)
+    while left:
+        # Ties by name, so that the outcome depends on the seed alone.
+        rarest = min((count, kind) for kind, count in counts.items() if count)[1]
+        for name in [name for name in left if rarest in kinds[name]]:
+            open_parts = [part for part in range(len(sizes)) if room[part]]
+            best = max(open_parts, key=lambda part: (lacking[part][rarest], room[part]))
+            parts[best].append(name)
+            room[best] -= 1
+            for kind in kinds[name]:
+                lacking[best][kind] -= 1
+                counts[kind] -= 1
+            del left[name]
+    return parts
 
 
-def table(rows: list[dict]) -> str:
-    """Rows of `side_by_side` as text, with what each kind of split means."""
-    lines = ["split       AP     AP50   AP75   images  of"]
-    for row in rows:
-        numbers = row["metrics"]
-        lines.append(
-            f"{row['trained_on']:<10}  {numbers[AP]:.3f}  {numbers[AP50]:.3f}  "
-            f"{numbers[AP75]:.3f}  {row['images']:>6}  {row['run']}, step {row['step']}, "
-            f"{row['split']}"
+def _grouping(rule: Rule, data: Path) -> Callable[[str], str]:
+    """What tells a frame's group from its name."""
+    if rule.split == "video":
+        return _video_of
+    if rule.group == FOLDER:
+        return _folders(data)
+    pattern = re.compile(rule.group)
+
+    def first_group(name: str) -> str:
+        match = pattern.search(name)
+        if not match or match[1] is None:
+            raise UserError(f"--group {rule.group!r} does not fit the frame {name}")
+        return match[1]
+
+    return first_group
+
+
+def _folders(data: Path) -> Callable[[str], str]:
+    path = data / SOURCES
+    if not path.exists():
+        raise UserError(
+            f"{shown(data)} has no {SOURCES} that tells its frames' folders "
+            "(tools/prepare_dataset.py writes it): use --group with a regular expression"
         )
-    return "\n".join([*lines, *(f"{kind}: {MEANING[kind]}" for kind in (BY_VIDEO, RANDOM))])
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    try:
+        folders = {row["frame"]: str(PurePosixPath(row["source"]).parent) for row in rows}
+    except (KeyError, TypeError):
+        raise UserError(f"{shown(path)} has no columns frame and source") from None
+
+    def folder(name: str) -> str:
+        if name not in folders:
+            raise UserError(f"{shown(path)} does not tell the folder of the frame {name}")
+        return folders[name]
+
+    return folder
 
 
-def describe(kind: str, split: str, folder: Path) -> str:
-    """One line on an evaluation's split."""
-    return f"{split} of {shown(folder)}, {kind}: {MEANING[kind]}"
+def _video_of(name: str) -> str:
+    video = egohands.video_of(name)
+    if video is None:
+        raise UserError(
+            f"{name} is not named <VIDEO>_frame_NNNN, so its video is not known: use --split random"
+        )
+    return video

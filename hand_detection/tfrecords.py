@@ -14,7 +14,7 @@ import hashlib
 import io
 import json
 import platform
-import random
+from array import array
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hand_detection import egohands, images, kitti, records
+from hand_detection import images, kitti, records, splits, twins
 from hand_detection.console import Progress, UserError, say
 from hand_detection.files import (
     mend_folder,
@@ -40,20 +40,27 @@ FOLDER = "tfrecords"
 MANIFEST = "manifest.json"
 SHARD_BYTES = 100 << 20  # big enough to read in one sweep, small enough to mix shards
 SEED = 2018
-VAL_MOST, VAL_SHARE = 500, 5  # the tutorial's 500 of 4,800; of a small set a fifth
 JPEG_QUALITY = 95
+LEAK = 0.1  # of the frames held out: above it, their near twins in train are worth a warning
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What decides the records, beside the data itself."""
 
-    split: str  # "random", "video" or "official"
+    split: str  # this and what decides it further: see `splits.Rule`
     seed: int
-    val_size: int | None  # frames; None for the official split, which has its own
+    val_size: int | None
     max_side: int  # pixels; 0 keeps the original bytes
     shards: int  # of each split; 0 for about `SHARD_BYTES` each
     classes: dict[str, int]  # ids by class name
+    group: str | None = None
+    folds: int | None = None
+    fold: int | None = None
+
+    def rule(self) -> splits.Rule:
+        """How the frames are dealt to the splits."""
+        return splits.Rule(self.split, self.seed, self.val_size, self.group, self.folds, self.fold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,7 @@ class Manifest:
     settings: Settings
     inputs: str  # a SHA-256 over the labels and the names and sizes of the images
     splits: dict[str, Split]
+    near_twins: dict[str, int]  # frames of val (and test) that have one in train, see `twins`
 
     def split(self, name: str) -> Split:
         """The split `name`.
@@ -108,7 +116,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise UserError(f"{shown(folder)} has no finished TFRecords: run ./create_tfrecords.sh")
     value = read_json(path)
     try:
-        splits = {
+        found = {
             name: Split(
                 tuple(Shard(**shard) for shard in split["shards"]),
                 split["boxes"],
@@ -116,7 +124,13 @@ def read_manifest(folder: Path) -> Manifest:
             )
             for name, split in value["splits"].items()
         }
-        return Manifest(folder, Settings(**value["settings"]), value["inputs"], splits)
+        return Manifest(
+            folder,
+            Settings(**value["settings"]),
+            value["inputs"],
+            found,
+            value.get("near_twins", {}),
+        )
     except (TypeError, KeyError, AttributeError):
         raise UserError(
             f"{shown(path)} is not a manifest that this project wrote: "
@@ -179,70 +193,6 @@ def examples_in(shards: Sequence[Path]) -> int:
     return sum(known[path] if path in known else records.count(path) for path in shards)
 
 
-def default_val_size(frames: int) -> int:
-    """How many of `frames` the random split holds out: a fifth, at most 500."""
-    return min(VAL_MOST, max(1, frames // VAL_SHARE))
-
-
-def split_frames(names: Sequence[str], settings: Settings) -> dict[str, list[str]]:
-    """Deal the frames to the splits, each in a shuffled order that the seed decides.
-
-    Args:
-        names: of the frames, sorted.
-        settings: split, seed, val_size.
-
-    Raises:
-        UserError: a split would be empty, or a frame's name does not tell its video.
-    """
-    order = list(names)
-    random.Random(settings.seed).shuffle(order)
-    if settings.split == "random":
-        count = settings.val_size
-        if not 0 < count < len(order):
-            raise UserError(f"--val-size {count} of {len(order)} frames leaves nothing to train on")
-        return {"train": order[count:], "val": order[:count]}
-    if settings.split == "video":
-        return _split_by_video(order, settings)
-    splits: dict[str, list[str]] = {"train": [], "val": [], "test": []}
-    for name in order:
-        splits[egohands.split_of(_video_of(name))].append(name)
-    for split in ("train", "val"):
-        if not splits[split]:
-            raise UserError(
-                f"no video of this data set is in the official {split} split: use --split random"
-            )
-    return {split: frames for split, frames in splits.items() if frames}
-
-
-def _split_by_video(order: Sequence[str], settings: Settings) -> dict[str, list[str]]:
-    """Hold out whole videos, drawn by the seed, until they have `val_size` frames."""
-    videos = sorted({_video_of(name) for name in order})
-    random.Random(settings.seed).shuffle(videos)
-    held_out: set[str] = set()
-    frames: list[str] = []
-    for video in videos:
-        if len(frames) >= settings.val_size:
-            break
-        held_out.add(video)
-        frames = [name for name in order if _video_of(name) in held_out]
-    train = [name for name in order if _video_of(name) not in held_out]
-    if not frames or not train:
-        raise UserError(
-            f"--val-size {settings.val_size} of {len(videos)} videos with {len(order)} frames "
-            "leaves nothing to train on"
-        )
-    return {"train": train, "val": frames}
-
-
-def _video_of(name: str) -> str:
-    video = egohands.video_of(name)
-    if video is None:
-        raise UserError(
-            f"{name} is not named <VIDEO>_frame_NNNN, so its video is not known: use --split random"
-        )
-    return video
-
-
 def create(
     data: Path,
     settings: Settings,
@@ -264,9 +214,9 @@ def create(
     with sole_writer(data):
         mend_folder(folder)
         frames = kitti.list_frames(data)
-        inputs = _fingerprint(frames, settings)
-        if settings.split != "official" and settings.val_size is None:
-            settings = replace(settings, val_size=default_val_size(len(frames)))
+        inputs, classes = _fingerprint(frames, settings)
+        if settings.split != "official" and not settings.folds and settings.val_size is None:
+            settings = replace(settings, val_size=splits.default_val_size(len(frames)))
         if folder.exists() and not overwrite:
             done = verify(folder)
             _refuse_other(done, settings, inputs)
@@ -274,22 +224,29 @@ def create(
             return done
         if folder.exists():
             _refuse_strangers(folder)
-        splits = split_frames([frame.name for frame in frames], settings)
         by_name = {frame.name: frame for frame in frames}
+        dealt = splits.deal(list(by_name), settings.rule(), data=data, classes=classes)
         with whole_folder(folder, replace=overwrite) as building:
-            _write_splits(building, splits, by_name, settings, inputs, workers)
+            _write_splits(building, dealt, by_name, settings, inputs, workers)
         return read_manifest(folder)
 
 
-def _fingerprint(frames: Sequence[kitti.Frame], settings: Settings) -> str:
-    """Read every label file, and sum up all inputs in one SHA-256."""
+def _fingerprint(
+    frames: Sequence[kitti.Frame], settings: Settings
+) -> tuple[str, dict[str, frozenset[str]]]:
+    """Read every label file; sum up all inputs in one SHA-256, and tell each frame's classes."""
     digest = hashlib.sha256()
+    # One set for all frames of the same classes: a hundred thousand of them would fill memory.
+    classes: dict[str, frozenset[str]] = {}
+    known: dict[frozenset[str], frozenset[str]] = {}
     for frame in frames:
         text = frame.label.read_bytes()
-        kitti.parse_labels(text, frame.label, classes=settings.classes)
+        labels = kitti.parse_labels(text, frame.label, classes=settings.classes)
+        kinds = frozenset(label.type for label in labels if not label.dont_care)
+        classes[frame.name] = known.setdefault(kinds, kinds)
         size = frame.image.stat().st_size
         digest.update(json.dumps([frame.image.name, size, len(text)]).encode() + text)
-    return digest.hexdigest()
+    return digest.hexdigest(), classes
 
 
 def _refuse_other(done: Manifest, settings: Settings, inputs: str) -> None:
@@ -321,14 +278,14 @@ class _Work:
 
 def _write_splits(
     folder: Path,
-    splits: dict[str, list[str]],
+    dealt: dict[str, list[str]],
     by_name: dict[str, kitti.Frame],
     settings: Settings,
     inputs: str,
     workers: int,
 ) -> None:
     plan = []  # (split, shard's name, its frames), in the order of writing
-    for split, names in splits.items():
+    for split, names in dealt.items():
         frames = [by_name[name] for name in names]
         count = min(len(frames), settings.shards or _shard_count(frames, settings.max_side))
         for i in range(count):
@@ -337,8 +294,9 @@ def _write_splits(
     work = (
         _Work(frame, settings.classes, settings.max_side) for _, _, part in plan for frame in part
     )
-    shards: dict[str, list[Shard]] = {split: [] for split in splits}
-    boxes = dict.fromkeys(splits, 0)
+    shards: dict[str, list[Shard]] = {split: [] for split in dealt}
+    boxes = dict.fromkeys(dealt, 0)
+    hashes = {split: array("Q") for split in dealt}
     with (
         closing(in_order(make_record, work, workers)) as made,
         Progress(len(by_name), "TFRecords", "frames") as bar,
@@ -347,7 +305,8 @@ def _write_splits(
             digest, size = hashlib.sha256(), 0
             with (folder / name).open("wb") as file:
                 for _ in part:
-                    record, count = next(made)
+                    record, count, picture = next(made)
+                    hashes[split].append(picture)
                     file.write(record)
                     digest.update(record)
                     size += len(record)
@@ -366,7 +325,12 @@ def _write_splits(
                     "boxes": boxes[split],
                     "frames": names,
                 }
-                for split, names in splits.items()
+                for split, names in dealt.items()
+            },
+            "near_twins": {
+                split: twins.count(hashes[split], hashes["train"])
+                for split in dealt
+                if split != "train"
             },
             "written_by": {
                 "python": platform.python_version(),
@@ -385,15 +349,15 @@ def _shard_count(frames: Sequence[kitti.Frame], max_side: int) -> int:
     return max(1, round(size / SHARD_BYTES))
 
 
-def make_record(work: _Work) -> tuple[bytes, int]:
-    """The framed TFRecord of a frame, and how many boxes it has.
+def make_record(work: _Work) -> tuple[bytes, int, int]:
+    """The framed TFRecord of a frame, how many boxes it has, and its hash for `twins`.
 
     Raises:
         UserError: the image or the label file is not correct; names it.
     """
     data = work.frame.image.read_bytes()
     where = shown(work.frame.image)
-    at_least = (1, 1)
+    at_least = (twins.SIDE, twins.SIDE)
     if work.max_side:
         at_least = images.fit(images.open_image(data, where).size, work.max_side)
     picture, size, encoding = images.decode(data, where, at_least)
@@ -409,7 +373,8 @@ def make_record(work: _Work) -> tuple[bytes, int]:
     features = example_features(
         work.frame.image.name, data, encoding, stored, size, labels, work.classes
     )
-    return records.frame_record(records.encode_example(features)), len(labels)
+    record = records.frame_record(records.encode_example(features))
+    return record, len(labels), twins.difference_hash(picture)
 
 
 def _reduced(picture, size: tuple[int, int]) -> bytes:
@@ -488,3 +453,23 @@ def counts_table(manifest: Manifest) -> str:
             f"{megabytes:>8,.1f}"
         )
     return "\n".join(rows)
+
+
+def twins_in_words(manifest: Manifest) -> list[str]:
+    """A line for each split that is held out: how much of it training has nearly seen."""
+    lines = []
+    for split, count in manifest.near_twins.items():
+        frames = len(manifest.splits[split].frames)
+        lines.append(
+            f"near twins: {count:,} of {frames:,} {split} frames ({count / frames:.0%}) look "
+            "nearly like a frame of train"
+        )
+    return lines
+
+
+def leaks(manifest: Manifest) -> bool:
+    """Whether training has nearly seen so much of what is held out that figures flatter."""
+    return any(
+        count > LEAK * len(manifest.splits[split].frames)
+        for split, count in manifest.near_twins.items()
+    )

@@ -61,6 +61,8 @@ def main() -> None:
         histograms=arguments.histograms,
         overrides=overrides,
     )
+    # What is missing is told before anything is moved or made.
+    pipeline.record_files(config.proto.train_input_reader)
     if arguments.overwrite:
         files.move_aside(run)
     with files.sole_writer(run):

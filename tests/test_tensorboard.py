@@ -27,9 +27,9 @@ def test_misuse_exits_with_2_and_says_what_was_wrong(step, arguments):
 
 def test_help_and_a_run_that_is_not_there(step, tmp_path):
     assert "127.0.0.1" in step(SCRIPT, "-h", cwd=tmp_path).stdout
-    done = step(SCRIPT, "none-such", cwd=tmp_path)
+    done = step(SCRIPT, "no-such-run", cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "there is no runs/none-such: run ./train.sh first" in done.stderr
+    assert "there is no runs/no-such-run: run ./train.sh first" in done.stderr
 
 
 def test_the_script_is_a_thin_face():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from small_data import NAMES, contents, jpeg, kitti_folder
 
-from hand_detection import kitti, labelmap, records, tfrecords
+from hand_detection import labelmap, records, tfrecords
 from hand_detection.console import UserError
 
 RANDOM = tfrecords.Settings("random", 7, 3, 0, 0, {"hand": 1})
@@ -117,16 +117,6 @@ def test_bytes_depend_on_neither_workers_nor_the_order_of_the_folder(data, tmp_p
     assert contents(data / "tfrecords") == contents(other / "tfrecords")
 
 
-def test_another_seed_deals_otherwise(data):
-    frames = [frame.name for frame in kitti.list_frames(data)]
-    one, same, other = (
-        tfrecords.split_frames(frames, replace(RANDOM, seed=seed)) for seed in (1, 1, 2)
-    )
-    assert one == same != other
-    assert sorted(one["train"] + one["val"]) == frames
-    assert len(one["val"]) == 3
-
-
 def test_the_official_split_goes_by_video(data):
     manifest = create(data, replace(RANDOM, split="official", val_size=None))
     videos = {
@@ -134,10 +124,6 @@ def test_the_official_split_goes_by_video(data):
         for split, part in manifest.splits.items()
     }
     assert videos == {"test": {NAMES[0]}, "val": {NAMES[1]}, "train": {NAMES[2]}}
-
-
-def test_the_full_set_holds_out_500_and_a_small_one_a_fifth():
-    assert [tfrecords.default_val_size(n) for n in (4800, 300, 10, 2)] == [500, 60, 2, 1]
 
 
 def test_shards_share_the_frames(data):
@@ -363,16 +349,3 @@ def test_a_wrong_label_map_is_named_with_its_line(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(UserError, match=message):
         labelmap.read_label_map(path)
-
-
-def test_the_video_split_keeps_whole_videos_apart():
-    names = [f"V{video}_frame_{frame:04d}" for video in range(5) for frame in range(10)]
-    settings = tfrecords.Settings(
-        "video", seed=1, val_size=15, max_side=0, shards=0, classes={"hand": 1}
-    )
-    splits = tfrecords.split_frames(names, settings)
-    videos = {split: {name[:2] for name in frames} for split, frames in splits.items()}
-    assert len(splits["val"]) == 20  # the two videos that it takes for 15 frames
-    assert not videos["train"] & videos["val"]
-    assert sorted(splits["train"] + splits["val"]) == names
-    assert tfrecords.split_frames(names, settings) == splits

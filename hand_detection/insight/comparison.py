@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from hand_detection import coco, files, metrics, splits
-from hand_detection.insight import bootstrap, charts, groups, page
+from hand_detection import coco, files, held_out, metrics
+from hand_detection.insight import bootstrap, groups
+from hand_detection.pages import charts, page
 
 NAMES = ("AP", "AP50", "AP75")
 
@@ -95,7 +96,9 @@ def _cautions(result: dict) -> list[str]:
         )
     kinds = dict.fromkeys(row["trained_on"] for row in result["contenders"])
     if len(kinds) > 1:
-        lines.append("Not trained alike: " + "; ".join(f"{k}: {splits.MEANING[k]}" for k in kinds))
+        lines.append(
+            "Not trained alike: " + "; ".join(f"{k}: {held_out.MEANING[k]}" for k in kinds)
+        )
     return lines
 
 
@@ -129,7 +132,7 @@ def html(result: dict) -> str:
                         for row in rows
                     ],
                 )
-                + page.bullets([f"{kind}: {splits.MEANING[kind]}" for kind in kinds]),
+                + page.bullets([f"{kind}: {held_out.MEANING[kind]}" for kind in kinds]),
             ),
             ("The differences", _differences(result)),
             ("Precision and recall at IoU .5", _curves(rows)),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 import numpy as np
 
-from hand_detection import coco, files, metrics, splits
-from hand_detection.insight import analysis, bootstrap, charts, page, thumbnails, tide
+from hand_detection import coco, files, held_out, metrics
+from hand_detection.insight import analysis, bootstrap, thumbnails, tide
+from hand_detection.pages import charts, page
 
 ADVICE = {
     "classification": "Classes are mistaken for one another: see the confusion table for which; "
@@ -51,12 +51,12 @@ def write(
     return found
 
 
-def html(record: dict, found: dict, pictures: dict[int, str]) -> str:
+def html(record: dict, found: dict, pictures: dict[int, bytes]) -> str:
     """The page of the figures `found` of an evaluation."""
     title = f"{record['model']}: {record['checkpoint']}"
     subtitle = (
         f"{found['images']} images, {sum(found['objects'].values())} objects; "
-        f"{record['split']} of {record['records']}. {splits.MEANING[record['trained_on']]}"
+        f"{record['split']} of {record['records']}. {held_out.MEANING[record['trained_on']]}"
     )
     return page.page(
         title,
@@ -233,7 +233,7 @@ def _calibration(found: dict) -> str:
     )
 
 
-def _worst(found: dict, pictures: dict[int, str]) -> str:
+def _worst(found: dict, pictures: dict[int, bytes]) -> str:
     if not pictures:
         return ""
     key = "".join(
@@ -244,21 +244,23 @@ def _worst(found: dict, pictures: dict[int, str]) -> str:
             (thumbnails.WRONG, "wrong"),
         )
     )
-    frames = "".join(
-        f'<figure><img src="{pictures[row["index"]]}" alt="{escape(row["name"])}" loading=lazy>'
-        f"<figcaption>{escape(row['name'])}: {row['false_positives']} wrong, "
-        f"{row['false_negatives']} not found</figcaption></figure>\n"
-        for row in found["worst"]
+    frames = page.frames(
+        *(
+            page.picture(
+                pictures[row["index"]],
+                f"{row['name']}: {row['false_positives']} wrong, "
+                f"{row['false_negatives']} not found",
+            )
+            for row in found["worst"]
+        )
     )
     threshold = found["operating_point"]["threshold"]
-    return (
-        f"<p>At a score of {threshold:.3f} and more:{key}</p>\n<div class=frames>{frames}</div>\n"
-    )
+    return f"<p>At a score of {threshold:.3f} and more:{key}</p>\n{frames}"
 
 
 def _pictures(
     found: dict, images: Sequence[coco.Image], classes: dict[str, int], records: Sequence[Path]
-) -> dict[int, str]:
+) -> dict[int, bytes]:
     numbers = [row["index"] for row in found["worst"]]
     threshold = found["operating_point"]["threshold"]
     right = [_right(images[number], classes) for number in numbers]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +21,8 @@ def draw(
     right: Sequence[np.ndarray],
     numbers: Sequence[int],
     threshold: float,
-) -> dict[int, str]:
-    """The frames `numbers` as data: addresses of JPEGs.
+) -> dict[int, bytes]:
+    """The frames `numbers` as JPEGs.
 
     Args:
         records: the TFRecord files that the images are from.
@@ -44,7 +43,7 @@ def draw(
         _boxes(picture, image, correct, threshold, scale)
         data = io.BytesIO()
         picture.save(data, "JPEG", quality=80)
-        drawn[number] = "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
+        drawn[number] = data.getvalue()
     return drawn
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import html
-import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hand_detection import coco, files, options
 from hand_detection.api import compat
 from hand_detection.console import UserError
+from hand_detection.pages import charts, page
 from hand_detection.paths import shown
 from hand_detection.training import best, record
 
@@ -25,8 +23,8 @@ CHARTS = (
         (
             ("training", "train", TOTAL),
             ("validation", "eval", TOTAL),
-            ("training, classification", "train", "Loss/classification_loss"),
-            ("training, localization", "train", "Loss/localization_loss"),
+            ("classes", "train", "Loss/classification_loss"),
+            ("boxes", "train", "Loss/localization_loss"),
         ),
     ),
     ("Learning rate", (("learning rate", "train", "learning_rate"),)),
@@ -109,13 +107,15 @@ def _curves(folder: Path) -> dict[str, Curve]:
 
 
 def _page(summary: dict[str, Any]) -> str:
-    charts = []
+    drawn = []
     for title, wanted in CHARTS:
-        lines = [(label, summary["curves"].get(f"{f}/{tag}", [])) for label, f, tag in wanted]
-        charts.append(f"<h2>{title}</h2>\n{_chart([line for line in lines if line[1]])}")
+        series = {label: summary["curves"].get(f"{f}/{tag}", []) for label, f, tag in wanted}
+        series = {label: curve for label, curve in series.items() if curve}
+        metric = wanted[0][2] == coco.AP
+        drawn.append(page.figure(charts.lines(series, "step", unit_y=metric), title))
     final, chosen = summary["final"], summary["best"]
     numbers = [
-        (tag, f"{final['metrics'][tag]:.3f}", f"{chosen['metrics'][tag]:.3f}") for tag in coco.TAGS
+        (tag, float(final["metrics"][tag]), float(chosen["metrics"][tag])) for tag in coco.TAGS
     ]
     overrides = ", ".join(
         f"{name} {' '.join(value) if isinstance(value, list) else value}"
@@ -130,7 +130,7 @@ def _page(summary: dict[str, Any]) -> str:
         ("validation images", final["images"]),
         ("batch size", summary["batch_size"]),
         ("base learning rate", f"{summary['learning_rate']:g}"),
-        ("seed", summary["seed"]),
+        ("seed", str(summary["seed"])),
         ("changed on the command line", overrides or "nothing"),
         ("commit", summary["commit"]),
         ("API", f"{summary['api']['kind']} {summary['api']['version']}"),
@@ -138,70 +138,17 @@ def _page(summary: dict[str, Any]) -> str:
     ]
     heads = ("metric", f"last, step {final['step']}", f"best by {chosen['by']}, {chosen['step']}")
     commands = [(what, f"$ {command}") for what, command in summary["commands"].items()]
-    return _PAGE.format(
-        run=html.escape(summary["run"]),
-        headline=f"AP {chosen['metrics'][coco.AP]:.3f}, AP50 {chosen['metrics'][coco.AP50]:.3f} "
-        f"at step {chosen['step']}, the best by {chosen['by']}",
-        charts="\n".join(charts),
-        numbers=_table(numbers, heads),
-        commands=_table(commands),
-        facts=_table(facts),
+    headline = (
+        f"AP {chosen['metrics'][coco.AP]:.3f}, AP50 {chosen['metrics'][coco.AP50]:.3f} "
+        f"at step {chosen['step']}, the best by {chosen['by']}"
     )
-
-
-def _table(rows: Sequence[Sequence[Any]], heads: Sequence[str] = ()) -> str:
-    lines = [f"<tr>{''.join(f'<th>{html.escape(head)}</th>' for head in heads)}</tr>"] * bool(heads)
-    for row in rows:
-        cells = "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row)
-        lines.append(f"<tr>{cells}</tr>")
-    return "<table>\n" + "\n".join(lines) + "\n</table>"
-
-
-def _chart(lines: Sequence[tuple[str, Curve]]) -> str:
-    """An <svg> element with a line a curve."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    if not lines:
-        return "<p>Nothing was recorded.</p>"
-    with rc_context({"svg.fonttype": "none"}):  # letters as letters
-        figure = Figure(figsize=(9, 3.2), layout="constrained")
-        axes = figure.add_subplot()
-        for label, curve in lines:
-            steps, values = zip(*curve, strict=True)
-            axes.plot(steps, values, label=label, linewidth=1.2, marker="." * (len(steps) < 40))
-        axes.set_xlabel("step")
-        axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
-        axes.grid(alpha=0.3)
-        if len(lines) > 1:
-            axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-        out = io.StringIO()
-        figure.savefig(out, format="svg", metadata={"Date": None})
-    text = out.getvalue()
-    return text[text.index("<svg") :]
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{run}</title>
-<style>
-body {{ font: 16px/1.45 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto;
-  padding: 0 1rem }}
-svg {{ width: 100%; height: auto }}
-table {{ border-collapse: collapse; font-size: 0.9rem }}
-th, td {{ text-align: left; padding: 0.2rem 1rem 0.2rem 0; border-bottom: 1px solid #ddd;
-  overflow-wrap: anywhere }}
-</style>
-<h1>{run}</h1>
-<p>{headline}</p>
-{charts}
-<h2>Numbers</h2>
-{numbers}
-<h2>Next</h2>
-{commands}
-<h2>What it was made from</h2>
-{facts}
-</html>
-"""
+    return page.page(
+        summary["run"],
+        headline,
+        [
+            ("Curves", page.row(*drawn)),
+            ("Numbers", page.table(heads, numbers)),
+            ("Next", page.table(("", ""), commands)),
+            ("What it was made from", page.table(("", ""), facts)),
+        ],
+    )

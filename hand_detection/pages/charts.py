@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 WIDTH, HEIGHT = 420, 300
-LEFT, RIGHT, TOP, BOTTOM = 46, 14, 26, 40
+LEFT, RIGHT, TOP, BOTTOM = 58, 14, 26, 40
 ROW = 26  # of a bar
 SERIES = 4  # colours that can be told apart
 
@@ -44,31 +44,35 @@ def lines(
     y_label: str = "",
     *,
     unit_x: bool = False,
+    unit_y: bool = True,
     marks: Points = (),
     diagonal: bool = False,
 ) -> str:
-    """A line chart whose y runs from 0 to 1.
+    """A line chart whose y starts at 0.
 
     Args:
         series: points by name, at most four series.
         x_label, y_label: of the axes.
         unit_x: x runs from 0 to 1; else over the data.
+        unit_y: y runs to 1; else over the data.
         marks: points to be ringed.
         diagonal: draw y = x.
     """
     xs = [x for points in series.values() for x, _ in points]
     low, high = (0.0, 1.0) if unit_x or not xs else (min(xs), max(xs))
     span = high - low or 1.0
+    top = 1.0 if unit_y else max((y for points in series.values() for _, y in points), default=1.0)
+    top = top if top > 0 else 1.0
 
     def at(x: float, y: float) -> tuple[float, float]:
         across = LEFT + (x - low) / span * (WIDTH - LEFT - RIGHT)
-        return across, TOP + (1 - y) * (HEIGHT - TOP - BOTTOM)
+        return across, TOP + (1 - max(y, 0) / top) * (HEIGHT - TOP - BOTTOM)
 
     parts = []
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
-        (x0, y), (x1, _) = at(low, tick), at(low + span, tick)
+        (x0, y), (x1, _) = at(low, tick * top), at(low + span, tick * top)
         parts.append(f'<path class="faint" d="M{x0:.1f} {y:.1f}H{x1:.1f}"/>')
-        parts.append(_text(x0 - 6, y + 4, f"{tick:g}", "end"))
+        parts.append(_text(x0 - 6, y + 4, f"{tick * top:.3g}", "end"))
         x, bottom = at(low + tick * span, 0)
         value = low + tick * span
         parts.append(_text(x, bottom + 16, f"{value:.0f}" if high > 2 else f"{value:g}", "middle"))
@@ -141,7 +145,7 @@ def intervals(rows: Sequence[tuple[str, float, tuple[float, float] | None, str]]
 
 
 def _legend(number: int, name: str) -> str:
-    x = LEFT + 95 * number
+    x = LEFT + 88 * number
     return f'<path class="line l{number}" d="M{x} 10h16"/>' + _text(x + 21, 14, name)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from html import escape
 
-from hand_detection.insight.charts import STYLE
+from hand_detection.pages.charts import STYLE
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #5b6470; --rule: #d9dde3;
@@ -17,8 +18,8 @@ body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
 h1 { font-size: 1.6rem; margin: 0 0 4px; } h2 { font-size: 1.2rem; margin: 44px 0 8px; }
 p, li { max-width: 75ch; } .soft, figcaption { color: var(--soft); font-size: .92rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 12px 0; }
-th, td { padding: 4px 12px 4px 0; text-align: right; border-bottom: 1px solid var(--rule); }
-th:first-child, td:first-child { text-align: left; } th { font-weight: 600; }
+th, td { padding: 4px 12px 4px 0; text-align: left; border-bottom: 1px solid var(--rule); }
+td.n { text-align: right; } th { font-weight: 600; } td { overflow-wrap: anywhere; }
 .wide { overflow-x: auto; } .row { display: flex; flex-wrap: wrap; gap: 12px 32px; }
 figure { margin: 12px 0; } figure svg { max-width: 100%; height: auto; }
 .frames { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 16px; }
@@ -60,10 +61,7 @@ def bullets(lines: Sequence[str]) -> str:
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Rows of text and numbers; a float is shown with three places, None as a dash."""
     top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell(value))}</td>" for value in row) + "</tr>\n"
-        for row in rows
-    )
+    body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>\n" for row in rows)
     whole = f"<table><thead><tr>{top}</tr></thead>\n<tbody>{body}</tbody></table>"
     return f"<div class=wide>{whole}</div>\n"
 
@@ -72,14 +70,30 @@ def figure(svg: str, caption: str) -> str:
     return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>\n"
 
 
+def picture(jpeg: bytes, caption: str) -> str:
+    """A figure of an encoded image, which becomes part of the page."""
+    data = base64.b64encode(jpeg).decode()
+    return (
+        f'<figure><img src="data:image/jpeg;base64,{data}" alt="{escape(caption)}" loading=lazy>'
+        f"<figcaption>{escape(caption)}</figcaption></figure>\n"
+    )
+
+
+def frames(*pictures: str) -> str:
+    """Pictures side by side, all of one width."""
+    return f"<div class=frames>{''.join(pictures)}</div>\n"
+
+
 def row(*figures: str) -> str:
     return f"<div class=row>{''.join(figures)}</div>\n"
 
 
-def cell(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"<td class=n>{value:.3f}</td>"
+    if isinstance(value, int):
+        return f"<td class=n>{value:,}</td>"
+    return f"<td>{'-' if value is None else escape(str(value))}</td>"
 
 
 def between(interval: Sequence[float] | None) -> str:
