@@ -117,7 +117,10 @@ def _page(summary: dict[str, Any]) -> str:
     numbers = [
         (tag, float(final["metrics"][tag]), float(chosen["metrics"][tag])) for tag in coco.TAGS
     ]
-    overrides = ", ".join(f"{name} {value}" for name, value in summary["overrides"].items())
+    overrides = ", ".join(
+        f"{name} {' '.join(value) if isinstance(value, list) else value}"
+        for name, value in summary["overrides"].items()
+    )
     facts = [
         ("model", summary["model"]),
         ("steps", f"{summary['step']} ({summary['ended']}), in {summary['starts']} start(s)"),
