@@ -23,12 +23,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).resolve().parent
-sys.path.extend([str(FOLDER / "original"), str(FOLDER.parent)])
+sys.path.append(str(Path(__file__).resolve().parent / "original"))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 from timing import WARM_UP
 
 from hand_detection import venv
 
+FOLDER = Path(__file__).resolve().parent
 STACKS = ("original", "ours")
 BUSY = 0.5  # processes that want to run, on the average of the last minute
 WIDTH = 25

@@ -12,8 +12,8 @@ import json
 import sys
 from pathlib import Path
 
-BENCHMARKS = Path(__file__).resolve().parent.parent
-sys.path.extend([str(BENCHMARKS / "original"), str(BENCHMARKS.parent)])
+sys.path.append(str(Path(__file__).resolve().parents[1] / "original"))
+sys.path.append(str(Path(__file__).resolve().parents[2]))
 import timing
 
 from hand_detection import console
