@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""How fast this project trains and evaluates beside the original stack, TensorFlow 1.15.5.
+
+    benchmarks/original/setup.sh DIR
+    benchmarks/beside_original.py --original DIR --data DATA
+
+Both stacks get the same config file, records and weights, and take turns, each in a process of its
+own: the tutorial's hyper-parameters from the ImageNet backbone, and an evaluation on the val
+records. Neither draws pictures of detections. Medians over the rounds; leave the machine alone
+meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.append(str(Path(__file__).resolve().parent / "original"))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from timing import WARM_UP
+
+from hand_detection import venv
+
+FOLDER = Path(__file__).resolve().parent
+STACKS = ("original", "ours")
+BUSY = 0.5  # processes that want to run, on the average of the last minute
+WIDTH = 25
+
+
+def main() -> None:
+    arguments = _arguments()
+    pythons = {"original": arguments.original / "venv/bin/python", "ours": venv.PYTHON}
+
+    from hand_detection import files, models, pipeline
+    from hand_detection.console import UserError, say, warn
+    from hand_detection.paths import shown
+    from hand_detection.training import restoration
+
+    if not (arguments.original / "installed.txt").is_file():
+        where = shown(arguments.original)
+        raise UserError(
+            f"{where} does not hold the original stack: run benchmarks/original/setup.sh {where}"
+        )
+    settings = (
+        f"train_config.fine_tune_checkpoint={models.IMAGENET_BACKBONE.folder / 'model.ckpt'}",
+        "train_config.fine_tune_checkpoint_type=classification",
+        f"train_config.batch_size={arguments.batch_size}",
+        "eval_config.num_visualizations=0",
+    )
+    config = pipeline.load("ssd_mobilenet_v1_egohands", data=arguments.data, settings=settings)
+    restoration.require(config)
+    for reader in (config.proto.train_input_reader, pipeline.eval_reader(config.proto)):
+        pipeline.record_files(reader)
+
+    if (load := os.getloadavg()[0]) > BUSY:
+        warn(f"warning: the machine is busy (load {load:.1f}): the figures will be of no use")
+
+    with tempfile.TemporaryDirectory() as temporary:
+        config_file = Path(temporary) / "pipeline.config"
+        config_file.write_text(config.text(), encoding="utf-8")
+        saved = Path(temporary) / "model.ckpt"
+
+        def train(stack: str) -> dict[str, Any]:
+            options = ["--steps", str(arguments.steps)]
+            options += ["--save", str(saved)] if stack == "ours" else []
+            return _measure(pythons[stack], stack, "train_step.py", config_file, *options)
+
+        def evaluate(stack: str) -> dict[str, Any]:
+            checkpoint = arguments.checkpoint or saved
+            return _measure(pythons[stack], stack, "evaluate.py", config_file, checkpoint)
+
+        training = _alternate("training", train, arguments.rounds)
+        evaluation = _alternate("evaluation", evaluate, arguments.rounds)
+
+    say(f"\n{os.cpu_count()} cores, batches of {arguments.batch_size}, medians of each stack")
+    say(f"{'':{WIDTH}}{'original':>10}{'ours':>10}{'ours/original':>15}")
+    summary = [
+        _row("TensorFlow", training, "tensorflow"),
+        _row("building, s", training, "build_seconds"),
+        _row("training, images/s", training, "images_per_second"),
+        _row("training, peak MB", training, "peak_mb"),
+        _row("evaluation, frames/s", evaluation, "frames_per_second"),
+        _row("evaluation, peak MB", evaluation, "peak_mb"),
+        _row("AP", evaluation, "AP"),
+        _row("AP50", evaluation, "AP50"),
+    ]
+    for text in summary:
+        say(text)
+    if arguments.out:
+        files.write_json(arguments.out, {"training": training, "evaluation": evaluation})
+        say(f"every round: {shown(arguments.out)}")
+
+
+def _arguments() -> argparse.Namespace:
+    from hand_detection.console import positive_number
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--original", type=Path, required=True, metavar="DIR", help="made by original/setup.sh")
+    add("--data", type=Path, required=True, metavar="DATA", help="a prepared data set")
+    add("--rounds", type=positive_number, default=3, metavar="N", help="(%(default)s)")
+    add("--steps", type=_steps, default=30, metavar="N", help="of a training (%(default)s)")
+    add("--batch-size", type=positive_number, default=24, metavar="N", help="(%(default)s)")
+    add(
+        "--checkpoint",
+        type=_checkpoint,
+        metavar="PREFIX",
+        help="what both evaluate, of an SSD on MobileNet v1 (default: what ours has just trained, "
+        "whose AP means nothing)",
+    )
+    add("--out", type=Path, metavar="FILE", help="write the figures of every round as JSON")
+    return parser.parse_args()
+
+
+def _steps(text: str) -> int:
+    from hand_detection.console import positive_number
+
+    if (number := positive_number(text)) <= WARM_UP:
+        raise argparse.ArgumentTypeError(f"more than {WARM_UP} are needed, the warm-up")
+    return number
+
+
+def _checkpoint(text: str) -> Path:
+    if not Path(f"{text}.index").is_file():
+        raise argparse.ArgumentTypeError(f"there is no {text}.index")
+    return Path(text).resolve()
+
+
+def _alternate(
+    label: str, measure: Callable[[str], dict[str, Any]], rounds: int
+) -> dict[str, list[dict[str, Any]]]:
+    """The figures by stack, one a round; which stack begins changes from round to round."""
+    from hand_detection.console import say
+
+    figures: dict[str, list[dict[str, Any]]] = {stack: [] for stack in STACKS}
+    for number in range(rounds):
+        for stack in STACKS if number % 2 == 0 else reversed(STACKS):
+            figures[stack].append(measure(stack))
+            say(f"{label}, round {number + 1} of {rounds}, {stack}: {figures[stack][-1]}")
+    return figures
+
+
+def _measure(python: Path, stack: str, script: str, *options: object) -> dict[str, Any]:
+    """What a script of `stack` prints last.
+
+    Raises:
+        UserError: the script fails; the text has its last words.
+    """
+    from hand_detection.console import UserError
+
+    command = [str(python), "-W", "ignore", str(FOLDER / stack / script), *map(str, options)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise UserError(f"benchmarks/{stack}/{script} failed: {last}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _row(label: str, figures: dict[str, list[dict[str, Any]]], key: str) -> str:
+    """A line of the table: the medians of figure `key`, and their ratio."""
+    values = [[figure[key] for figure in figures[stack]] for stack in STACKS]
+    if isinstance(values[0][0], str):
+        return f"{label:{WIDTH}}" + "".join(f"{value[0]:>10}" for value in values)
+    original, ours = (statistics.median(value) for value in values)
+    ratio = f"{ours / original:15.2f}" if original else f"{'-':>15}"
+    return f"{label:{WIDTH}}{original:10.4g}{ours:10.4g}{ratio}"
+
+
+if __name__ == "__main__":
+    venv.enter()
+    from hand_detection.console import run
+
+    run(main)
