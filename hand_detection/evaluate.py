@@ -126,7 +126,7 @@ def _evaluate_one(
         evaluator = Evaluator(config, split)
         say(f"{shown(prefix)} on {evaluator.examples} images of {shown(evaluator.folder)}")
         result = evaluator.run(prefix)
-        write_summaries(run / "eval", evaluator, result, step)
+        write_summaries(_events(run, split), evaluator, result, step)
         subject = Subject(prefix, str(step), run, step, checkpoints.run_of(prefix))
         return subject, result, evaluator.classes, evaluator.records
 
@@ -151,6 +151,11 @@ def _evaluate_one(
             bar.update()
     speed = len(images) / (time.monotonic() - started)
     return subject, score(images, classes, records[0].parent, speed), classes, records
+
+
+def _events(run: Path, split: str) -> Path:
+    """TensorBoard's folder: each split is a curve of its own; training itself draws val's."""
+    return run / ("eval" if split == "val" else f"eval-{split}")
 
 
 def _beside(path: Path) -> Subject:
@@ -230,7 +235,7 @@ def _conclude(config: Any, run: Path | None) -> None:
 def _evaluate_step(evaluator: Evaluator, run: Path, step: int, split: str) -> dict:
     prefix = run / f"{checkpoints.PREFIX}-{step}"
     result = evaluator.run(prefix, f"step {step}")
-    write_summaries(run / "eval", evaluator, result, step)
+    write_summaries(_events(run, split), evaluator, result, step)
     subject = Subject(prefix, str(step), run, step, run)
     return _write_record(evaluator.config, subject, result, split)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+# Of a shell that runs the tests in the background they inherit to ignore Ctrl-C, and hand it on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Their fixtures are there for every test.
 pytest_plugins = ("trained",)
