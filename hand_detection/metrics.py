@@ -105,6 +105,12 @@ def match(
     return {class_: _match_class(images, class_, limits, relative) for class_ in sorted(classes)}
 
 
+def ranked(image: Image, class_: int) -> np.ndarray:
+    """int64 (D,): the detections of a class in an image, best score first, ties in their order."""
+    found = np.flatnonzero(image.detections.classes == class_)
+    return found[np.argsort(-image.detections.scores[found], kind="stable")]
+
+
 def _match_class(
     images: Sequence[Image], class_: int, areas: np.ndarray, relative: bool
 ) -> ClassMatches:
@@ -113,10 +119,9 @@ def _match_class(
     positives = np.zeros((len(areas), len(images)), np.int32)
     for number, image in enumerate(images):
         mine = np.flatnonzero(image.truth.classes == class_)
-        found = np.flatnonzero(image.detections.classes == class_)
+        found = ranked(image, class_)
         if not len(mine) and not len(found):
             continue
-        found = found[np.argsort(-image.detections.scores[found], kind="stable")]
         found = found[:MOST_DETECTIONS]
         unit = image.width * image.height if relative else 1.0
         bits, blind, truth, real = _match_image(image, mine, found, areas * unit)

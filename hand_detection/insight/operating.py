@@ -89,8 +89,7 @@ def _best_overlap(image: Image, left: list[int], class_: int, rank: int) -> int 
     left = [box for box in left if image.truth.classes[box] != class_]
     if not left:
         return None
-    found = np.flatnonzero(image.detections.classes == class_)
-    found = found[np.argsort(-image.detections.scores[found], kind="stable")][rank]
+    found = metrics.ranked(image, class_)[rank]
     overlap = metrics.iou(
         image.detections.xywh[[found]], image.truth.xywh[left], np.zeros(len(left), bool)
     )[0]

@@ -271,7 +271,6 @@ def _right(image: coco.Image, classes: dict[str, int]) -> np.ndarray:
     """bool (D,): which detections of an image are right at IoU .5."""
     right = np.zeros(len(image.detections.boxes), bool)
     for class_, of in metrics.match([image], classes.values()).items():
-        found = np.flatnonzero(image.detections.classes == class_)
-        found = found[np.argsort(-image.detections.scores[found], kind="stable")]
+        found = metrics.ranked(image, class_)
         right[found[of.rank]] = of.right(metrics.AT_50)
     return right

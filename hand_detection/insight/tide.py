@@ -74,8 +74,7 @@ def find(images: Sequence[Image], matches: metrics.Matches) -> Errors:
         parts = []
         for class_, of in matches.items():
             mine = order[class_][bounds[class_][number] : bounds[class_][number + 1]]
-            found = np.flatnonzero(image.detections.classes == class_)
-            found = found[np.argsort(-image.detections.scores[found], kind="stable")]
+            found = metrics.ranked(image, class_)
             found = found[: len(mine)]
             part = np.stack([found, of.truth[mine], right[class_][mine], wrong[class_][mine]])
             parts.append(part)
