@@ -2,7 +2,8 @@
 
 SSD's hard example miner calls NMS once an image, on every anchor, at an IoU of 0.99: it drops
 only boxes that are all but the same. TensorFlow's kernel compares each box with every box kept
-so far, millions of pairs; here a k-d tree finds the few pairs near enough to matter.
+so far, millions of pairs; here the boxes are sorted along a line, on which the few that are near
+enough to matter stand side by side.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 HIGH = 0.9  # below it, near pairs are many and TensorFlow's kernel serves well
+PROJECTION = np.sqrt([1.0, 2.0, 3.0, 5.0])
+"""Of a box's edges to a line: such that anchors on a grid do not fall on one point."""
 
 
 def select(boxes: np.ndarray, scores: np.ndarray, count: int, threshold: float) -> np.ndarray:
@@ -56,25 +59,31 @@ def select(boxes: np.ndarray, scores: np.ndarray, count: int, threshold: float) 
 
 
 def _near_pairs(low: np.ndarray, high: np.ndarray, threshold: float) -> np.ndarray:
-    """Index pairs (P, 2), each once or twice, of boxes whose IoU may be above `threshold`.
+    """Index pairs (P, 2), each once, of boxes whose IoU may be above `threshold`.
 
     Args:
         low, high: float32 (N, 2), opposite corners.
         threshold: of the IoU.
     """
-    from scipy.spatial import cKDTree
-
-    corners = np.concatenate([low, high], 1).astype(np.float64)
-    side = (corners[:, 2:] - corners[:, :2]).max(1)
-    # Boxes of a like size together: one that fills the frame must not widen the search for all.
-    size = np.floor(np.log2(side) / 4).astype(np.int64)
-    found = []
-    # IoU > t means that the larger sides differ by no more than a factor of t, and no edge by
-    # more than 1 - t of the larger side; the rest is room for rounding.
-    for number in np.unique(size):
-        smallest, largest = 16.0**number, 16.0 ** (number + 1)
-        members = np.flatnonzero((side >= 0.999 * threshold * smallest) & (side <= largest))
-        tree = cKDTree(corners[members])
-        near = tree.query_pairs((1 - threshold) * largest * 1.001, p=np.inf, output_type="ndarray")
-        found.append(members[near])
-    return np.concatenate(found)
+    edges = np.concatenate([low, high], 1).astype(np.float64)
+    # IoU > t means that no edge differs by more than (1 - t) / t of the box's own side; the rest
+    # is room for rounding.
+    reach = (1 - threshold) / threshold * 1.001 * np.tile(edges[:, 2:] - edges[:, :2], 2)
+    place, window = edges @ PROJECTION, reach @ PROJECTION
+    order = np.argsort(place)
+    place, window = place[order], window[order]
+    # Each box with its next neighbour on the line, then with the one behind that, and so on, for
+    # as long as one is within reach.
+    neighbours = [np.empty((0, 2), np.int64)]
+    box = np.arange(len(order))
+    for step in range(1, len(order)):
+        box = box[: np.searchsorted(box, len(order) - step)]
+        box = box[place[box + step] - place[box] <= window[box]]
+        if not len(box):
+            break
+        neighbours.append(np.stack([order[box], order[box + step]], 1))
+    pairs = np.concatenate(neighbours)
+    for edge, limit in zip(edges.T, reach.T, strict=True):
+        one, other = pairs.T
+        pairs = pairs[np.abs(edge[one] - edge[other]) <= limit[one]]
+    return pairs
