@@ -30,14 +30,14 @@ from timing import WARM_UP
 from hand_detection import venv
 
 FOLDER = Path(__file__).resolve().parent
-STACKS = ("original", "ours")
+ORIGINAL, OURS, BFLOAT16 = "original", "ours", "bfloat16"
 BUSY = 0.5  # processes that want to run, on the average of the last minute
 WIDTH = 25
 
 
 def main() -> None:
     arguments = _arguments()
-    pythons = {"original": arguments.original / "venv/bin/python", "ours": venv.PYTHON}
+    stacks = (ORIGINAL, OURS, BFLOAT16) if arguments.bfloat16 else (ORIGINAL, OURS)
 
     from hand_detection import files, models, pipeline
     from hand_detection.console import UserError, say, warn
@@ -70,18 +70,19 @@ def main() -> None:
 
         def train(stack: str) -> dict[str, Any]:
             options = ["--steps", str(arguments.steps)]
-            options += ["--save", str(saved)] if stack == "ours" else []
-            return _measure(pythons[stack], stack, "train_step.py", config_file, *options)
+            options += ["--save", str(saved)] if stack == OURS else []
+            options += ["--precision", BFLOAT16] if stack == BFLOAT16 else []
+            return _measure(arguments.original, stack, "train_step.py", config_file, *options)
 
         def evaluate(stack: str) -> dict[str, Any]:
             checkpoint = arguments.checkpoint or saved
-            return _measure(pythons[stack], stack, "evaluate.py", config_file, checkpoint)
+            return _measure(arguments.original, stack, "evaluate.py", config_file, checkpoint)
 
-        training = _alternate("training", train, arguments.rounds)
-        evaluation = _alternate("evaluation", evaluate, arguments.rounds)
+        training = _alternate("training", train, stacks, arguments.rounds)
+        evaluation = _alternate("evaluation", evaluate, stacks[:2], arguments.rounds)
 
     say(f"\n{os.cpu_count()} cores, batches of {arguments.batch_size}, medians of each stack")
-    say(f"{'':{WIDTH}}{'original':>10}{'ours':>10}{'ours/original':>15}")
+    say(f"{'':{WIDTH}}" + "".join(f"{stack:>10}" for stack in stacks) + "   to original")
     summary = [
         _row("TensorFlow", training, "tensorflow"),
         _row("building, s", training, "build_seconds"),
@@ -118,6 +119,7 @@ def _arguments() -> argparse.Namespace:
         help="what both evaluate, of an SSD on MobileNet v1 (default: what ours has just trained, "
         "whose AP means nothing)",
     )
+    add("--bfloat16", action="store_true", help="train ours in bfloat16 too")
     add("--out", type=Path, metavar="FILE", help="write the figures of every round as JSON")
     return parser.parse_args()
 
@@ -137,43 +139,51 @@ def _checkpoint(text: str) -> Path:
 
 
 def _alternate(
-    label: str, measure: Callable[[str], dict[str, Any]], rounds: int
+    label: str, measure: Callable[[str], dict[str, Any]], stacks: tuple[str, ...], rounds: int
 ) -> dict[str, list[dict[str, Any]]]:
     """The figures by stack, one a round; which stack begins changes from round to round."""
     from hand_detection.console import say
 
-    figures: dict[str, list[dict[str, Any]]] = {stack: [] for stack in STACKS}
+    figures: dict[str, list[dict[str, Any]]] = {stack: [] for stack in stacks}
     for number in range(rounds):
-        for stack in STACKS if number % 2 == 0 else reversed(STACKS):
+        for stack in stacks if number % 2 == 0 else reversed(stacks):
             figures[stack].append(measure(stack))
             say(f"{label}, round {number + 1} of {rounds}, {stack}: {figures[stack][-1]}")
     return figures
 
 
-def _measure(python: Path, stack: str, script: str, *options: object) -> dict[str, Any]:
+def _measure(original: Path, stack: str, script: str, *options: object) -> dict[str, Any]:
     """What a script of `stack` prints last.
+
+    Args:
+        original: the folder of the original stack.
+        stack: one of ORIGINAL, OURS, BFLOAT16.
+        script: in benchmarks/original or benchmarks/ours.
+        options: its arguments.
 
     Raises:
         UserError: the script fails; the text has its last words.
     """
     from hand_detection.console import UserError
 
-    command = [str(python), "-W", "ignore", str(FOLDER / stack / script), *map(str, options)]
+    python = original / "venv/bin/python" if stack == ORIGINAL else venv.PYTHON
+    path = FOLDER / (ORIGINAL if stack == ORIGINAL else OURS) / script
+    command = [str(python), "-W", "ignore", str(path), *map(str, options)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise UserError(f"benchmarks/{stack}/{script} failed: {last}")
+        raise UserError(f"{path.relative_to(FOLDER.parent)} failed: {last}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def _row(label: str, figures: dict[str, list[dict[str, Any]]], key: str) -> str:
-    """A line of the table: the medians of figure `key`, and their ratio."""
-    values = [[figure[key] for figure in figures[stack]] for stack in STACKS]
+    """A line of the table: the medians of figure `key`, and their ratios to the original's."""
+    values = [[figure[key] for figure in rounds] for rounds in figures.values()]
     if isinstance(values[0][0], str):
         return f"{label:{WIDTH}}" + "".join(f"{value[0]:>10}" for value in values)
-    original, ours = (statistics.median(value) for value in values)
-    ratio = f"{ours / original:15.2f}" if original else f"{'-':>15}"
-    return f"{label:{WIDTH}}{original:10.4g}{ours:10.4g}{ratio}"
+    original, *others = medians = [statistics.median(value) for value in values]
+    ratios = "".join(f"{median / original:7.2f}" for median in others) if original else ""
+    return f"{label:{WIDTH}}" + "".join(f"{median:10.4g}" for median in medians) + ratios
 
 
 if __name__ == "__main__":

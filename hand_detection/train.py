@@ -22,6 +22,7 @@ import sys
 from hand_detection import checkpoints, console, files, options
 from hand_detection.console import say
 from hand_detection.paths import shown
+from hand_detection.training import precision
 
 SEED = 2018
 EVALUATE_EVERY = 500  # steps; a quarter of the training if that is less
@@ -33,7 +34,7 @@ def main() -> None:
     run = checkpoints.run_folder(arguments.model, arguments.run)
     overrides = {
         name: value
-        for name in ("steps", "batch_size", "lr", "set")
+        for name in ("steps", "batch_size", "lr", "precision", "set")
         if (value := getattr(arguments, name))
     }
     if arguments.data:
@@ -59,6 +60,7 @@ def main() -> None:
         best_by=arguments.best_by,
         patience=arguments.patience,
         histograms=arguments.histograms,
+        precision=arguments.precision or precision.FLOAT32,
         overrides=overrides,
     )
     # What is missing is told before anything is moved or made.
@@ -118,6 +120,12 @@ def _parser() -> argparse.ArgumentParser:
         "--histograms",
         action="store_true",
         help="histograms of all weights in TensorBoard, at each checkpoint",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=precision.CHOICES,
+        help="of the arithmetic; bfloat16 is quicker where the processor has it, and rounds more "
+        f"(default: {precision.FLOAT32})",
     )
     parser.add_argument(
         "--seed", type=int, default=SEED, help="of weights, order and augmentation (%(default)s)"

@@ -1,6 +1,7 @@
 """Time this project's training for some steps: the graph and the step of train.sh.
 
     .venv/bin/python benchmarks/ours/train_step.py CONFIG --steps N [--save PREFIX]
+        [--precision bfloat16]
 
 CONFIG and the figures are those of benchmarks/original/train_step.py.
 """
@@ -17,6 +18,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))
 import timing
 
 from hand_detection import console
+from hand_detection.training import precision
 
 
 def main() -> None:
@@ -24,6 +26,7 @@ def main() -> None:
     parser.add_argument("config", metavar="CONFIG")
     parser.add_argument("--steps", type=int, default=30, metavar="N", help="(30)")
     parser.add_argument("--save", metavar="PREFIX", help="write a checkpoint at the end")
+    parser.add_argument("--precision", choices=precision.CHOICES, default=precision.FLOAT32)
     arguments = parser.parse_args()
     if arguments.steps <= timing.WARM_UP:
         parser.error(f"--steps: more than {timing.WARM_UP} are needed")
@@ -42,7 +45,7 @@ def main() -> None:
         dataset = batches.training_dataset(config, seed=SEED, examples=examples)
         ends = graph.build(config, dataset, resumed=False)
         saver = tf.train.Saver()
-        with tf.Session() as session:
+        with tf.Session(config=precision.session_config(arguments.precision)) as session:
             session.run([tf.global_variables_initializer(), tf.tables_initializer()])
             session.run(ends.iterator.initializer)
             fetches = {"loss": ends.loss, "losses": ends.losses, "rate": ends.learning_rate}

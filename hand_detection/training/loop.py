@@ -16,7 +16,7 @@ from hand_detection.api import compat
 from hand_detection.console import Progress, UserError, say
 from hand_detection.evaluator import explain_misfit
 from hand_detection.paths import shown
-from hand_detection.training import best, graph, record, report, restoration, summaries
+from hand_detection.training import best, graph, precision, record, report, restoration, summaries
 from hand_detection.training.assessment import Assessor
 
 LOG_EVERY = 10  # steps between two points of TensorBoard's curves
@@ -33,6 +33,7 @@ class Options:
         best_by: the metric that decides on the best one, a key of `best.METRICS`.
         patience: stop after so many evaluations without a better one; None: never.
         histograms: whether TensorBoard gets the weights' histograms at each checkpoint.
+        precision: of the arithmetic, one of `precision.CHOICES`.
         overrides: what the command line changes of the config, for the record.
     """
 
@@ -42,6 +43,7 @@ class Options:
     best_by: str = "AP"
     patience: int | None = None
     histograms: bool = False
+    precision: str = precision.FLOAT32
     overrides: dict[str, Any] = field(default_factory=dict)
 
 
@@ -123,7 +125,10 @@ def _train(
         saver = tf.train.Saver(max_to_keep=None, save_relative_paths=True)
         histograms = summaries.histograms() if options.histograms else None
         _say_start(config, run, ends, examples, step)
-        with tf.Session() as session, tf.summary.FileWriter(str(run / "train")) as writer:
+        with (
+            tf.Session(config=precision.session_config(options.precision)) as session,
+            tf.summary.FileWriter(str(run / "train")) as writer,
+        ):
             session.run([tf.global_variables_initializer(), tf.tables_initializer()])
             if last is not None:
                 with explain_misfit(last[0]):
