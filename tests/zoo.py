@@ -6,6 +6,8 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hand_detection import export, pipeline
 from hand_detection.api import compat
 
@@ -21,8 +23,17 @@ def config(model: str) -> pipeline.Pipeline:
     return config
 
 
-def write_checkpoint(model: str, folder: Path, seed: int = 1) -> Path:
+def write_checkpoint(
+    model: str, folder: Path, *, seed: int = 1, images: np.ndarray | None = None
+) -> Path:
     """Initialize the inference graph of `model` with 90 classes; save it as the zoo does.
+
+    Args:
+        model: a name of the list.
+        folder: where to.
+        seed: of the weights.
+        images: uint8 (batch, height, width, 3). With them batch norm has their statistics, so that
+            a network of any depth gives outputs of a sensible size.
 
     Returns:
         The checkpoint's prefix, `folder`/model.ckpt.
@@ -30,21 +41,46 @@ def write_checkpoint(model: str, folder: Path, seed: int = 1) -> Path:
     tf = compat.activate()
     from object_detection.builders import model_builder
 
-    with tf.Graph().as_default(), tf.Session() as session:
+    with tf.Graph().as_default() as graph, tf.Session() as session:
         tf.set_random_seed(seed)
         detector = model_builder.build(config(model).proto.model, is_training=False)
-        detect(tf, detector, tf.placeholder(tf.uint8, [None, None, None, 3]))
+        fed = tf.placeholder(tf.uint8, [None, None, None, 3], "images")
+        resized, shapes = detector.preprocess(tf.cast(fed, tf.float32))
+        detector.postprocess(detector.predict(resized, shapes), shapes)
         tf.train.get_or_create_global_step()
+        saver = tf.train.Saver()
         session.run(tf.global_variables_initializer())
         prefix = folder / "model.ckpt"
-        tf.train.Saver().save(session, str(prefix), write_meta_graph=False)
+        saver.save(session, str(prefix), write_meta_graph=False)
+        if images is not None:
+            statistics = _statistics(tf, graph.as_graph_def(), saver, prefix, images)
+            for variable in tf.global_variables():
+                if variable.op.name in statistics:
+                    variable.load(statistics[variable.op.name], session)
+            saver.save(session, str(prefix), write_meta_graph=False)
     return prefix
 
 
-def detect(tf: Any, detector: Any, images: Any) -> dict[str, Any]:
-    """The detections of a model of the API in uint8 images (batch, height, width, 3)."""
-    resized, shapes = detector.preprocess(tf.cast(images, tf.float32))
-    return detector.postprocess(detector.predict(resized, shapes), shapes)
+def _statistics(
+    tf: Any, definition: Any, saver: Any, prefix: Path, images: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The batch norms' means and variances on `images`, by the name of their variables.
+
+    The inference graph is run with its batch norms switched to training, each of which then
+    normalizes by its own batch, and puts out new moving statistics: almost all of this batch.
+    """
+    wanted = {}
+    nodes = {node.name: node for node in definition.node}
+    for node in definition.node:
+        if node.op == "FusedBatchNormV3":
+            node.attr["is_training"].b = True
+            node.attr["exponential_avg_factor"].f = 0.9999
+            for output, read in ((1, node.input[3]), (2, node.input[4])):
+                wanted[nodes[read].input[0]] = f"{node.name}:{output}"
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.import_graph_def(definition, name="")
+        tf.train.Saver(saver_def=saver.as_saver_def()).restore(session, str(prefix))
+        return session.run(wanted, {"images:0": images})
 
 
 def write_archive(model: str, path: Path, seed: int = 1) -> Path:
@@ -58,7 +94,7 @@ def write_archive(model: str, path: Path, seed: int = 1) -> Path:
     name = path.name.removesuffix(".tar.gz")
     folder = path.parent / f"{name}.made"
     folder.mkdir()
-    prefix = write_checkpoint(model, folder, seed)
+    prefix = write_checkpoint(model, folder, seed=seed)
     exported = folder / name
     exported.mkdir()
     export.export(config(model), prefix, 0, exported)
