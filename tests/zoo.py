@@ -26,7 +26,7 @@ def config(model: str) -> pipeline.Pipeline:
 def write_checkpoint(
     model: str, folder: Path, *, seed: int = 1, images: np.ndarray | None = None
 ) -> Path:
-    """Initialize the inference graph of `model` with 90 classes; save it as the zoo does.
+    """Initialize the network of `model` with 90 classes; save it as the zoo does.
 
     Args:
         model: a name of the list.
@@ -46,7 +46,7 @@ def write_checkpoint(
         detector = model_builder.build(config(model).proto.model, is_training=False)
         fed = tf.placeholder(tf.uint8, [None, None, None, 3], "images")
         resized, shapes = detector.preprocess(tf.cast(fed, tf.float32))
-        detector.postprocess(detector.predict(resized, shapes), shapes)
+        detector.predict(resized, shapes)
         tf.train.get_or_create_global_step()
         saver = tf.train.Saver()
         session.run(tf.global_variables_initializer())
@@ -66,8 +66,8 @@ def _statistics(
 ) -> dict[str, np.ndarray]:
     """The batch norms' means and variances on `images`, by the name of their variables.
 
-    The inference graph is run with its batch norms switched to training, each of which then
-    normalizes by its own batch, and puts out new moving statistics: almost all of this batch.
+    The graph is run with its batch norms switched to training: each then normalizes by its own
+    batch, and puts out new moving statistics, which are all but those of this batch.
     """
     wanted = {}
     nodes = {node.name: node for node in definition.node}
