@@ -192,40 +192,46 @@ def train(model: str, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def use(model: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Stage 3: evaluate the checkpoint, export it, and compare what the two detect."""
+    import numpy as np
+
     from hand_detection import coco, detectors, export, frames
     from hand_detection.evaluator import Evaluator
 
     config = config_of(model, arguments)
     checkpoint = arguments.work / "trained.ckpt"
     whole = frames.dataset
-    with mock.patch.object(frames, "dataset", lambda *a: whole(*a).take(arguments.images)):
+    with mock.patch.object(
+        frames, "dataset", lambda *a, **k: whole(*a, **k).take(arguments.images)
+    ):
         evaluator = Evaluator(config)
         result = evaluator.run(checkpoint)
         exported = arguments.work / "exported"
         exported.mkdir()
         export.export(config, checkpoint, arguments.steps, exported)
         detector = detectors.open_model(exported)
-        found = list(detectors.detect_all(detector, evaluator.records, evaluator.label_map))
-    agreement = [agree(*pair) for pair in zip(result.images, found, strict=True)]
+        found = [
+            detector.detect_batch(picture[np.newaxis])[0]
+            for _, picture in frames.iterate(evaluator.records, evaluator.label_map, pictures=True)
+        ]
+    agreement = [
+        agree(one.detections, other) for one, other in zip(result.images, found, strict=True)
+    ]
     return {
         "images": len(result.images),
         "ap": result.numbers[coco.AP],
         "ap50": result.numbers[coco.AP50],
         "seconds_per_image": 1 / result.images_per_second,
-        "detections": sum(len(image.detections.scores) for image in found),
+        "detections": sum(len(boxes.scores) for boxes in found),
         "export_mb": (exported / export.FROZEN).stat().st_size / 1e6,
         "compared": sum(of for _, of in agreement),
         "equal": sum(equal for equal, _ in agreement),
     }
 
 
-def agree(one: coco.Image, other: coco.Image) -> tuple[int, int]:
-    """How many of the best detections of `one` are in `other` too, and of how many."""
+def agree(mine: coco.Boxes, theirs: coco.Boxes) -> tuple[int, int]:
+    """How many of the best detections of `mine` are in `theirs` too, and of how many."""
     import numpy as np
 
-    mine, theirs = one.detections, other.detections
-    if len(mine.scores) != len(theirs.scores):
-        return 0, max(len(mine.scores), len(theirs.scores))
     best = min(COMPARED, len(mine.scores))
     equal = sum(
         bool(
