@@ -1,6 +1,6 @@
 """Pretrained weights: the COCO model zoo's archives, and an ImageNet backbone from PyPI. Step 2.
 
-    python -m hand_detection.pretrained [--offline] [CHECKPOINT ...]
+    python -m hand_detection.pretrained [--offline] [MODEL | CHECKPOINT ...]
 
 Each becomes a folder data/pretrained/NAME with model.ckpt.{index,meta,data-*} in it, and the rest
 of what the archive holds (pipeline.config, frozen_inference_graph.pb, ...).
@@ -35,18 +35,22 @@ BACKBONE_TENSORS = 135  # 27 convolutions, five tensors each
 
 
 def main() -> None:
-    known = {checkpoint.name: checkpoint for checkpoint in models.checkpoints()}
+    known = {
+        **{model.name: model.checkpoint for model in models.MODELS},
+        **{checkpoint.name: checkpoint for checkpoint in models.checkpoints()},
+    }
     parser = argparse.ArgumentParser(
         prog="download_pretrained_models.sh",
         description="Step 2: get the weights that training starts from, into data/pretrained.",
-        epilog="checkpoints:\n" + "\n".join(f"  {name}" for name in known),
+        epilog="models, each with the checkpoint that it starts from:\n"
+        + "\n".join(f"  {row.name}\n      {row.checkpoint.name}" for row in models.MODELS),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "checkpoints",
+        "wanted",
         nargs="*",
-        metavar="CHECKPOINT",
-        help="which ones (default: all that the models start from)",
+        metavar="MODEL",
+        help="a model's name, or a checkpoint's (default: all checkpoints, several GB)",
     )
     parser.add_argument(
         "--offline",
@@ -55,9 +59,9 @@ def main() -> None:
         "the model zoo cannot be reached",
     )
     arguments = parser.parse_args()
-    if unknown := [name for name in arguments.checkpoints if name not in known]:
-        parser.error(f"unknown checkpoint {unknown[0]!r}: choose from {', '.join(known)}")
-    chosen = [known[name] for name in arguments.checkpoints] or list(known.values())
+    if unknown := [name for name in arguments.wanted if name not in known]:
+        parser.error(f"unknown model {unknown[0]!r}: choose from {', '.join(known)}")
+    chosen = list(dict.fromkeys(known[name] for name in arguments.wanted or known))
     if arguments.offline:
         chosen = [checkpoint for checkpoint in chosen if checkpoint.offline]
 

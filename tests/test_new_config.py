@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from small_data import kitti_folder
+from trained import run_step
 
 from hand_detection import anchors, config_text, labelmap, models, new_config, pipeline, survey
 from hand_detection.api import compat
@@ -117,17 +120,25 @@ def test_a_value_is_set_where_it_stands_and_nothing_else_is_touched():
             config_text.set_value(TEXT, key, "3")
 
 
-@pytest.fixture
-def data(tmp_path, step):
-    folder = kitti_folder(tmp_path / "my data", 12)
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A data set of three classes, its TFRecords made; not to be changed."""
+    folder = kitti_folder(tmp_path_factory.mktemp("data") / "my data", 12)
     labelmap.write_label_map(folder / labelmap.FILE, {"left hand": 1, "hand": 2, "cup": 3})
-    done = step("create_tfrecords.sh", "--data", folder, "--workers", 1)
+    done = run_step("create_tfrecords.sh", "--data", folder, "--workers", 1)
     assert done.returncode == 0, done.stderr
     return folder
 
 
+@pytest.fixture
+def data(prepared, tmp_path):
+    """A copy of it."""
+    return Path(shutil.copytree(prepared, tmp_path / "my data"))
+
+
 @pytest.mark.parametrize("like", [path.stem for path in models.CONFIGS.glob("*.config")])
-def test_every_config_can_be_the_start_and_only_what_must_be_differs(like, data, tmp_path):
+def test_every_config_can_be_the_start_and_only_what_must_be_differs(like, prepared, tmp_path):
+    data = prepared
     facts = new_config.facts(data, None, survey.survey(data))
     original = models.config_file(like).read_text(encoding="utf-8")
     path = tmp_path / "mine.config"

@@ -20,10 +20,11 @@ def require(config: Any) -> None:
     checkpoint = config.proto.train_config.fine_tune_checkpoint
     if checkpoint and not Path(f"{checkpoint}.index").exists():
         folder = Path(checkpoint).parent
-        offline = " --offline" if folder.name == models.IMAGENET_BACKBONE.name else ""
+        known = {one.name: one for one in models.checkpoints()}.get(folder.name)
+        which = "" if known is None else " --offline" if known.offline else f" {known.name}"
         raise UserError(
             f"{shown(checkpoint)}.index is missing: run "
-            f"./download_pretrained_models.sh{offline} first"
+            f"./download_pretrained_models.sh{which} first"
         )
 
 
@@ -42,6 +43,8 @@ def fates(assignment: dict[str, Any], checkpoint: str) -> dict[str, str]:
     shapes = tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map()
     fate: dict[str, str] = {}
     for name, variable in assignment.items():
+        if name == tf.GraphKeys.GLOBAL_STEP:  # in Faster R-CNN's map; the API leaves it out
+            continue
         own = variable.shape.as_list()
         if name not in shapes:
             fate[variable.op.name] = "new"
@@ -52,9 +55,11 @@ def fates(assignment: dict[str, Any], checkpoint: str) -> dict[str, str]:
     model = {variable.op.name for variable in tf.model_variables()}
     for name in sorted(model - set(fate)):
         fate[name] = "new"
-    if "restored" not in fate.values():
+    # Biases of like shapes and names are in other networks too.
+    weights = [name for name, variable in assignment.items() if len(variable.shape) > 1]
+    if not any(fate[assignment[name].op.name] == "restored" for name in weights):
         raise UserError(
-            f"not one variable of the model is in {shown(checkpoint)}: it belongs to another "
+            f"not one of the model's weights is in {shown(checkpoint)}: it belongs to another "
             "network, or fine_tune_checkpoint_type should be the other of classification/detection"
         )
     return fate
