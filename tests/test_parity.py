@@ -25,6 +25,9 @@ INFERENCE = 1e-4
 TRAINING = 2e-3
 AFTER_A_STEP = 1e-2
 
+# It builds two graphs and trains a step: 40 s of CPU time.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def golden() -> dict[str, np.ndarray]:
