@@ -1,10 +1,12 @@
+#!/usr/bin/env python3
 """Write down what the original stack computes, for tests/test_parity.py.
 
-    DIR/venv/bin/python tests/reference/write_golden.py
+    benchmarks/original/setup.sh DIR
+    DIR/venv/bin/python tests/reference/write_golden.py [WHAT ...]
 
-DIR is made by benchmarks/original/setup.sh; the ImageNet backbone must be there
-(./download_pretrained_models.sh --offline). The config is written with the figures, so that a later
-change of configs/ does not touch the comparison.
+DIR gets TensorFlow 1.15.5 under Python 3.7, and the API unported; 15 minutes and 4 GB of memory for
+everything. The configs are written with the figures, so that a later change of configs/ does not
+touch the comparison.
 """
 
 from __future__ import annotations
@@ -14,42 +16,92 @@ import contextlib
 import logging
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-BACKBONE = ROOT / "data/pretrained/mobilenet_v1_imagenet/model.ckpt"
+CONFIGS = HERE.parent.parent / "configs"
+GOLDEN = HERE / "golden"
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    if not Path(f"{BACKBONE}.index").is_file():
-        sys.exit(
-            f"error: {BACKBONE}.index is missing: "
-            "run ./download_pretrained_models.sh --offline first"
-        )
+    sys.path.insert(0, str(HERE))
+    import parity
+
+    everything = ("records", "optimizers", *parity.MODELS)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", nargs="*", metavar="WHAT", help=", ".join(everything) + " (all)")
+    parser.add_argument("--configs", type=Path, default=CONFIGS, metavar="DIR", help="(configs/)")
+    arguments = parser.parse_args()
+    unknown = set(arguments.what) - set(everything)
+    if unknown:
+        parser.error(f"{sorted(unknown)[0]!r} is none of {', '.join(everything)}")
 
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import numpy as np
     import tensorflow as tf
 
-    import parity
-
     if not tf.__version__.startswith("1."):
         sys.exit("error: this is to run on the original stack: see the head of this file")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    config = (ROOT / "configs/ssd_mobilenet_v1_egohands.config").read_text(encoding="utf-8")
+    import optimizers
 
-    @contextlib.contextmanager
-    def unchanged():
-        yield
+    GOLDEN.mkdir(exist_ok=True)
+    for what in arguments.what or everything:
+        if what == "records":
+            found = record_figures(tf)
+        elif what == "optimizers":
+            found = optimizers.compute(tf)
+        else:
+            config = (arguments.configs / f"{what}_egohands.config").read_text(encoding="utf-8")
+            found = {"config": np.array(config), **parity.compute(tf, config, unchanged)}
+        partial = GOLDEN / ".partial.npz"
+        np.savez_compressed(str(partial), **found)
+        partial.replace(GOLDEN / f"{what}.npz")
+        size = (GOLDEN / f"{what}.npz").stat().st_size
+        print(f"{what}: {size // 1024} KB from TensorFlow {tf.__version__}", flush=True)
 
-    found = parity.compute(tf, config, str(BACKBONE), unchanged)
-    target = HERE / "ssd_mobilenet_v1.npz"
-    partial = HERE / ".partial.npz"
-    np.savez_compressed(str(partial), config=np.array(config), **found)
-    partial.replace(target)
-    print(f"{target}: {target.stat().st_size // 1024} KB from TensorFlow {tf.__version__}")
+
+@contextlib.contextmanager
+def unchanged():
+    """The API's own losses as they are."""
+    yield
+
+
+def record_figures(tf) -> dict:
+    """The API's own KITTI conversion, its decoding and its preprocessing, by name."""
+    import numpy as np
+    import records
+    from object_detection.dataset_tools import create_kitti_tf_record
+
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        encoded = records.pictures()
+        records.write_kitti(Path(folder), encoded)
+        for name, data in zip(records.FRAMES, encoded):
+            labels = Path(folder, "labels", name).with_suffix(".txt")
+            example = create_kitti_tf_record.prepare_example(
+                str(Path(folder, "images", name)),
+                create_kitti_tf_record.read_annotation_file(str(labels)),
+                {"hand": 1},
+            ).SerializeToString()
+            found[f"encoded/{name}"] = np.frombuffer(data, np.uint8)
+            found.update(_below(f"example/{name}", records.features(tf, example)))
+            tensors = records.decoded(tf, example)
+            found.update(_below(f"decoded/{name}", tensors))
+    found.update(
+        _below(
+            "preprocessed",
+            records.preprocessed(tf, tensors["image"], tensors["groundtruth_boxes"]),
+        )
+    )
+    return found
+
+
+def _below(name: str, values: dict) -> dict:
+    return {f"{name}/{key.replace('/', '.')}": value for key, value in values.items()}
 
 
 if __name__ == "__main__":
