@@ -147,7 +147,7 @@ def training(tf: Any, proto: Any, building_loss: Any) -> dict[str, Any]:
     with tf.Graph().as_default(), tf.Session() as session:
         tf.train.get_or_create_global_step()
         *_, losses = _build(tf, proto, True, building_loss)
-        total = tf.add_n(list(losses.values()) + [tf.losses.get_regularization_loss()])
+        total = tf.add_n([*losses.values(), tf.losses.get_regularization_loss()])
         variables = sorted(tf.trainable_variables(), key=lambda variable: variable.op.name)
         optimizer, _ = optimizer_builder.build(proto.train_config.optimizer)
         # Not tf.gradients: without the optimizer's gates, a weight may change while it is read.

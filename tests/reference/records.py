@@ -117,7 +117,7 @@ def preprocessed(tf: Any, image: np.ndarray, boxes: np.ndarray) -> dict[str, np.
                     [preprocessor_builder.build(step)],
                 )
                 values = session.run(tensors)
-            label = "{} {}".format(name, drawn)
+            label = f"{name} {drawn}"
             found[label + ", size"] = np.array(values["image"].shape)
             found[label + ", image"] = values["image"][0, ::5, ::5]
             found[label + ", boxes"] = values["groundtruth_boxes"]

@@ -73,8 +73,9 @@ def unchanged():
 def record_figures(tf) -> dict:
     """The API's own KITTI conversion, its decoding and its preprocessing, by name."""
     import numpy as np
-    import records
     from object_detection.dataset_tools import create_kitti_tf_record
+
+    import records
 
     found = {}
     with tempfile.TemporaryDirectory() as folder:
