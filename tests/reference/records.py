@@ -68,7 +68,7 @@ def decoded(tf: Any, serialized: bytes) -> dict[str, np.ndarray]:
     with tf.Graph().as_default(), tf.Session() as session:
         tensors = tf_example_decoder.TfExampleDecoder().decode(tf.constant(serialized))
         values = session.run(tensors)
-    return {key: value for key, value in values.items() if value.dtype != object}
+    return {key: value for key, value in values.items() if np.asarray(value).dtype.kind in "biuf"}
 
 
 def preprocessed(tf: Any, image: np.ndarray, boxes: np.ndarray) -> dict[str, np.ndarray]:
