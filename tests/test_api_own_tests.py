@@ -14,8 +14,7 @@ from conftest import ROOT
 
 SCRIPT = ROOT / "tests/reference/api_tests.py"
 
-# Test files of what the models are made of, and how many tests each has on PyPI's copy of the API;
-# a name ends in .py.
+# Test files of what the models are made of, and how many tests each has on PyPI's copy of the API.
 QUICK = {
     "anchor_generators/flexible_grid_anchor_generator_test.py": 11,
     "anchor_generators/grid_anchor_generator_test.py": 3,
