@@ -123,8 +123,31 @@ def both(request, tf) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
 def test_a_model_computes_what_it_does_on_the_original_stack(both):
     ours, original = both
     assert sorted(ours) == sorted(original)
-    differences = {name: parity.difference(ours[name], original[name]) for name in ours}
+    names = [name for name in ours if not name.startswith("inference detection_")]
+    differences = {name: parity.difference(ours[name], original[name]) for name in names}
     assert {name: value for name, value in differences.items() if not value < LIMIT} == {}
+
+
+@pytest.mark.slow
+def test_a_model_detects_what_it_does_on_the_original_stack(both):
+    ours, original = (_detections(figures) for figures in both)
+    assert [len(rows) for rows in ours] == [len(rows) for rows in original]
+    for image, rows in zip(ours, original, strict=True):
+        left = list(image)
+        for row in rows:
+            # Two whose scores are the same to seven digits may change places.
+            nearest = min(range(len(left)), key=lambda n: np.abs(left[n] - row).max())
+            assert np.abs(left.pop(nearest) - row).max() < LIMIT
+
+
+def _detections(figures: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """(N, 6) of each image: box, score, class."""
+    boxes, scores, classes = (
+        figures[f"inference detection_{name}"] for name in ("boxes", "scores", "classes")
+    )
+    rows = np.concatenate([boxes, scores[..., None], classes[..., None]], axis=-1)
+    counts = figures["inference num_detections"].astype(int)
+    return [image[:count] for image, count in zip(rows, counts, strict=True)]
 
 
 @pytest.mark.slow
@@ -134,5 +157,6 @@ def test_there_is_something_to_compare(both):
     one_class = "inference detection_classes"  # numbered from 0
     assert all(np.abs(value).max() > 0 for name, value in original.items() if name != one_class)
     assert original["inference detection_scores"].std() > 0.01
-    assert np.all(original["training gradients"][:, 0] > 0)
+    # Of a layer on which no box was matched or mined there is none.
+    assert np.mean(original["training gradients"][:, 0] > 0) > 0.9
     assert original["training Loss/total after a step"] < original["training Loss/total"]
