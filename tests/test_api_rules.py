@@ -44,6 +44,10 @@ REWRITTEN = {
     # TensorFlow 1
     "import tensorflow as tf": "import tensorflow.compat.v1 as tf",
     "if a:\n  import tensorflow as tf": "if a:\n  import tensorflow.compat.v1 as tf",
+    # what the API's own tests use
+    "for a, b in itertools.izip(\n    c, d):\n  pass": "for a, b in zip(\n    c, d):\n  pass",
+    "import mock": "from unittest import mock",
+    "if a:\n  import mock  # why": "if a:\n  from unittest import mock  # why",
     # print: the three statements that keep the pinned tree from importing, first
     "print 'Scores and tpfp per class label: {}'.format(class_index)": (
         "print('Scores and tpfp per class label: {}'.format(class_index))"

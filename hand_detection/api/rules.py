@@ -228,6 +228,16 @@ RULES: tuple[Rule, ...] = (
         _regex(r"(?<![\w.])xrange\(", "range("),
     ),
     Rule(
+        "itertools.izip",
+        "Python 3's zip is Python 2's izip; the API's own tests use it",
+        _regex(r"\bitertools\.izip\(", "zip("),
+    ),
+    Rule(
+        "mock",
+        "Python 3 has it as unittest.mock; the API's own tests use it",
+        _regex(r"^([ \t]*)import mock\b", r"\1from unittest import mock"),
+    ),
+    Rule(
         "unicode",
         "str is Unicode in Python 3; unicode and basestring are gone",
         _regex(r"(?<![\w.])(?:unicode|basestring)\b(?!\s*=(?!=))", "str"),
