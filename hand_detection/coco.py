@@ -96,9 +96,9 @@ class Image:
     detections: Boxes
 
 
-def have_masks(images: Iterable[Image]) -> bool:
+def have_masks(images: Sequence[Image]) -> bool:
     """Whether ground truth and detections have masks, so that these can be compared."""
-    return all(
+    return bool(images) and all(
         image.truth.masks is not None and image.detections.masks is not None for image in images
     )
 

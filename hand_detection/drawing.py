@@ -22,7 +22,7 @@ def draw_boxes(
     scores: np.ndarray | None = None,
     masks: Sequence[Rle] | None = None,
 ) -> Image.Image:
-    """A copy of `image` with its boxes, class names and scores; masks lie over the picture.
+    """A copy of `image` with its boxes, class names and scores; masks are translucent.
 
     Args:
         image: RGB.
@@ -61,6 +61,11 @@ def _tinted(image: Image.Image, masks: Sequence[Rle], classes: np.ndarray) -> Im
         inside = decode(mask)
         tint = np.multiply(_colour(category), OPACITY)
         pixels[inside] = (pixels[inside] * (1 - OPACITY) + tint).astype(np.uint8)
+        edge = inside.copy()
+        edge[1:-1, 1:-1] &= ~(
+            inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
+        )
+        pixels[edge] = _colour(category)  # tells two hands apart that overlap
     return Image.fromarray(pixels)
 
 

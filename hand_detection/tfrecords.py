@@ -261,7 +261,8 @@ def _fingerprint(
 def _refuse_other(done: Manifest, settings: Settings, inputs: str) -> None:
     old, new = asdict(done.settings), asdict(settings)
     changed = [f"{name} {old[name]} -> {new[name]}" for name in old if old[name] != new[name]]
-    if done.inputs != inputs:
+    # With masks the outlines are inputs too.
+    if done.inputs != inputs and old["masks"] == new["masks"]:
         changed.append("the images or labels have changed")
     if changed:
         raise UserError(

@@ -29,7 +29,8 @@ def prepare(step, tmp_path):
 
 def made(folder: Path) -> dict[str, bytes]:
     """What counts in a prepared folder: the manifest has times and versions too."""
-    return {k: v for k, v in contents(folder).items() if k.startswith(("images/", "labels/"))}
+    kept = ("images/", "labels/", "polygons/")
+    return {k: v for k, v in contents(folder).items() if k.startswith(kept)}
 
 
 def test_images_keep_their_bytes_and_labels_count_from_0(prepare, archive, tmp_path):
