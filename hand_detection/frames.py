@@ -97,7 +97,7 @@ def image_of(frame: dict[str, np.ndarray], detections: coco.Boxes) -> coco.Image
     """A decoded frame (padding with class 0 left out) and its detections.
 
     Raises:
-        UserError: masks are wanted, and an object has none.
+        UserError: masks are wanted, and an object has none, or one of another size.
     """
     height, width = (int(side) for side in frame["shape"])
     real = frame["classes"] > 0
@@ -111,6 +111,10 @@ def image_of(frame: dict[str, np.ndarray], detections: coco.Boxes) -> coco.Image
                 "run ./create_tfrecords.sh --masks --overwrite"
             )
         found = [masks.encode(masks.from_png(png)) for png in pngs]
+        if any(rle["size"] != [height, width] for rle in found):
+            raise UserError(
+                f"{frame['name'].decode()} in the records has a mask that is not as large as it"
+            )
     truth = coco.Boxes(
         coco.to_pixels(frame["boxes"][real], width, height),
         frame["classes"][real].astype(np.int64),
@@ -148,7 +152,8 @@ def require_masks(reader: Any, records: Sequence[Path]) -> None:
             if not features[MASK].bytes_list.value:
                 raise UserError(
                     f"{shown(path)} has no masks, which the config asks for "
-                    "(load_instance_masks): run ./create_tfrecords.sh --masks --overwrite"
+                    "(load_instance_masks): run ./create_tfrecords.sh --masks --overwrite "
+                    f"--data {shown(path.parent.parent)}"
                 )
             return
 
