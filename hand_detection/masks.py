@@ -60,7 +60,8 @@ def to_png(mask: np.ndarray) -> bytes:
 
 def from_png(data: bytes) -> np.ndarray:
     """The mask in a PNG, bool (height, width): what is not 0."""
-    return np.asarray(Image.open(io.BytesIO(data)).convert("L")) > 0
+    picture = Image.open(io.BytesIO(data))
+    return np.asarray(picture if picture.mode in ("1", "L") else picture.convert("L")) > 0
 
 
 def encode(mask: np.ndarray) -> Rle:

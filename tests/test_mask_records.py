@@ -10,6 +10,7 @@ from small_data import add_outlines, contents, kitti_folder
 
 from hand_detection import frames, kitti, masks, polygons, tfrecords
 from hand_detection.console import UserError
+from hand_detection.paths import ROOT
 
 MASKED = tfrecords.Settings("random", 7, 3, 0, 0, {"hand": 1}, masks=True)
 
@@ -153,3 +154,36 @@ def test_a_config_that_wants_masks_refuses_records_that_have_none(data):
     frames.require_masks(reader(), shards)
     with pytest.raises(UserError, match="mask_type: PNG_MASKS"):
         frames.require_masks(reader("NUMERICAL_MASKS"), shards)
+
+
+def test_training_gets_each_mask_where_its_box_is_flipped_or_not(data):
+    from hand_detection import batches, pipeline
+    from hand_detection.api import compat
+
+    create(data)
+    config = pipeline.load(str(ROOT / "tests" / "small_mask_rcnn.config"), data=data)
+    tf = compat.activate()
+    cut = {"left": 0, "right": 0}
+    with tf.Graph().as_default(), tf.Session() as session:
+        iterator = tf.data.make_initializable_iterator(
+            batches.training_dataset(config, seed=1, examples=7)
+        )
+        _, batch = iterator.get_next()
+        session.run([iterator.initializer, tf.tables_initializer()])
+        for _ in range(21):
+            labels = session.run(batch)
+            found = labels["groundtruth_instance_masks"][0]
+            count = labels["num_groundtruth_boxes"][0]
+            assert found.shape == (4, 96, 128)  # twice as large as stored
+            assert not found[count:].any()
+            if not count:
+                continue
+            ymin, xmin, ymax, xmax = labels["groundtruth_boxes"][0][0] * [96, 128, 96, 128]
+            rows, columns = np.nonzero(found[0])
+            sides = (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
+            np.testing.assert_allclose(sides, (ymin, xmin, ymax, xmax), atol=3)
+            # The outline lacks the lower right corner of its box.
+            lowest = columns[rows == rows.max()].mean()
+            cut["left" if lowest > (xmin + xmax) / 2 else "right"] += 1
+    assert cut["left"] > 2
+    assert cut["right"] > 2
