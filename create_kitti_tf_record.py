@@ -72,6 +72,11 @@ def main() -> None:
         help="reduce frames to N pixels, saving disk and memory (0: keep them as they are)",
     )
     add(
+        "--masks",
+        action="store_true",
+        help="store each object's mask, made from DATA/polygons, for models that learn masks",
+    )
+    add(
         "--label-map",
         type=Path,
         metavar="FILE",
@@ -101,6 +106,7 @@ def main() -> None:
         group=args.group,
         folds=args.folds,
         fold=args.fold,
+        masks=args.masks,
     )
     manifest = tfrecords.create(args.data, settings, workers=args.workers, overwrite=args.overwrite)
     for line in tfrecords.twins_in_words(manifest):
@@ -111,7 +117,8 @@ def main() -> None:
             "side with --split video, group or official"
         )
     say(tfrecords.counts_table(manifest))
-    model, where = models.MODELS[0].name, paths.shown(args.data)
+    named = [name for name in models.names() if name.startswith("mask_rcnn") == args.masks]
+    model, where = (named or models.names())[0], paths.shown(args.data)
     if settings.classes != labelmap.read_label_map(labelmap.HANDS):
         say(f"Next: a config for it, tools/new_config.py --like {model} --data {where} my_model")
         return

@@ -18,6 +18,7 @@ import numpy as np
 
 from hand_detection import files
 from hand_detection.console import UserError
+from hand_detection.masks import Rle
 from hand_detection.paths import shown
 
 # The API's names of the 12 numbers, in pycocotools' order. TensorBoard shows them under these.
@@ -36,6 +37,8 @@ TAGS = (
     "DetectionBoxes_Recall/AR@100 (large)",
 )
 AP, AP50, AP75 = TAGS[:3]
+MASK_TAGS = tuple(tag.replace("DetectionBoxes", "DetectionMasks") for tag in TAGS)
+MASK_AP, MASK_AP50, MASK_AP75 = MASK_TAGS[:3]
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Boxes:
         crowd: bool (N,), ground truth only: where any number of detections is right.
         sizes: float64 (N, 2): width and height, where a file states them and the difference of
             the corners would round otherwise.
+        masks: N masks of the image's size, if they are known.
     """
 
     boxes: np.ndarray
@@ -56,6 +60,7 @@ class Boxes:
     scores: np.ndarray | None = None
     crowd: np.ndarray | None = None
     sizes: np.ndarray | None = None
+    masks: Sequence[Rle] | None = None
 
     @property
     def xywh(self) -> np.ndarray:
@@ -67,6 +72,17 @@ class Boxes:
     def crowds(self) -> np.ndarray:
         """`crowd`, False everywhere if it is None."""
         return np.zeros(len(self.boxes), bool) if self.crowd is None else self.crowd
+
+    def only(self, keep: np.ndarray) -> Boxes:
+        """What is left with the boxes at the places `keep`, bool (N,) or int (M,)."""
+        places = np.arange(len(self.boxes))[keep]
+        return Boxes(
+            masks=None if self.masks is None else [self.masks[place] for place in places],
+            **{
+                name: None if (values := getattr(self, name)) is None else values[places]
+                for name in ("boxes", "classes", "scores", "crowd", "sizes")
+            },
+        )
 
 
 @dataclass(frozen=True)
@@ -80,8 +96,18 @@ class Image:
     detections: Boxes
 
 
+def have_masks(images: Sequence[Image]) -> bool:
+    """Whether ground truth and detections have masks, so that these can be compared."""
+    return bool(images) and all(
+        image.truth.masks is not None and image.detections.masks is not None for image in images
+    )
+
+
 def ground_truth_json(images: Sequence[Image], classes: dict[str, int]) -> dict:
-    """The ground truth in COCO's instances format; image ids count from 1."""
+    """The ground truth in COCO's instances format; image ids count from 1.
+
+    An object's `area` is its box's also where it has a mask, so that one file serves for both.
+    """
     annotations = [
         {
             "id": 0,
@@ -90,10 +116,15 @@ def ground_truth_json(images: Sequence[Image], classes: dict[str, int]) -> dict:
             "bbox": box.tolist(),
             "area": float(box[2] * box[3]),
             "iscrowd": int(crowd),
+            **segmentation,
         }
         for number, image in enumerate(images, 1)
-        for box, category, crowd in zip(
-            image.truth.xywh, image.truth.classes, image.truth.crowds, strict=True
+        for box, category, crowd, segmentation in zip(
+            image.truth.xywh,
+            image.truth.classes,
+            image.truth.crowds,
+            _segmentations(image.truth),
+            strict=True,
         )
     ]
     for number, annotation in enumerate(annotations, 1):
@@ -117,13 +148,26 @@ def detections_json(images: Sequence[Image]) -> list[dict]:
 def _results(images: Sequence[Image]) -> Iterator[dict]:
     for number, image in enumerate(images, 1):
         found = image.detections
-        for box, category, score in zip(found.xywh, found.classes, found.scores, strict=True):
+        for box, category, score, segmentation in zip(
+            found.xywh, found.classes, found.scores, _segmentations(found), strict=True
+        ):
             yield {
                 "image_id": number,
                 "category_id": int(category),
                 "bbox": box.tolist(),
                 "score": float(score),
+                **segmentation,
             }
+
+
+def _segmentations(boxes: Boxes) -> list[dict]:
+    """What each box's mask adds to its entry; JSON has no bytes."""
+    if boxes.masks is None:
+        return [{}] * len(boxes.boxes)
+    return [
+        {"segmentation": {"size": list(mask["size"]), "counts": mask["counts"].decode()}}
+        for mask in boxes.masks
+    ]
 
 
 def write_detections(path: Path, images: Sequence[Image]) -> None:
@@ -158,14 +202,21 @@ def read_detections(path: Path, images: Sequence[Image], classes: dict[str, int]
     rows: list[list[int]] = [[] for _ in images]
     values = np.zeros((len(entries), 6))
     known = set(classes.values())
+    found: list[Rle] = []
     for index, entry in enumerate(entries):
         try:
             number, values[index] = _parse_result(entry, len(images), known)
+            if "segmentation" in entry:
+                found.append(_parse_mask(entry["segmentation"], images[number - 1]))
+            if len(found) not in (0, index + 1):
+                raise ValueError("some entries have a segmentation, and others have none")
         except ValueError as error:
             raise UserError(f"{shown(path)}, entry {index}: {error}") from None
         rows[number - 1].append(index)
     return [
-        replace(image, detections=_boxes(values[mine]))
+        replace(
+            image, detections=_boxes(values[mine], [found[row] for row in mine] if found else None)
+        )
         for image, mine in zip(images, rows, strict=True)
     ]
 
@@ -201,6 +252,29 @@ def _parse_result(entry: Any, images: int, classes: set[int]) -> tuple[int, list
     return number, [class_, score, *box]
 
 
+def _parse_mask(value: Any, image: Image) -> Rle:
+    """A segmentation of any of COCO's three kinds: outline, run lengths, compressed ones.
+
+    Raises:
+        ValueError: it is none, or not of this image's size.
+    """
+    from pycocotools import mask
+
+    size = [image.height, image.width]
+    if isinstance(value, dict) and value.get("size") != size:
+        raise ValueError(f"segmentation has the size {value.get('size')}, its image {size}")
+    try:
+        if isinstance(value, list):
+            return mask.merge(mask.frPyObjects(value, *size))
+        if isinstance(value["counts"], list):
+            return mask.frPyObjects(value, *size)
+        rle = {"size": size, "counts": value["counts"].encode()}
+        mask.decode(rle)  # finds run lengths that are not those of this size
+        return rle
+    except Exception as error:  # whatever the C code is led into
+        raise ValueError(f"segmentation is not in COCO's format: {error}") from None
+
+
 def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -210,18 +284,23 @@ def _is_finite(value: Any) -> bool:
     return number and math.isfinite(value)
 
 
-def _boxes(values: np.ndarray) -> Boxes:
+def _boxes(values: np.ndarray, found: Sequence[Rle] | None) -> Boxes:
     low, size = values[:, 2:4], values[:, 4:6]
     return Boxes(
         np.hstack([low, low + size]),
         values[:, 0].astype(np.int64),
         scores=values[:, 1].copy(),
         sizes=size.copy(),
+        masks=found,
     )
 
 
-def evaluate(truth: dict, detections: Iterable[dict]) -> tuple[dict[str, float], str]:
+def evaluate(
+    truth: dict, detections: Iterable[dict], *, masks: bool = False
+) -> tuple[dict[str, float], str]:
     """The 12 COCO numbers of `detections` (results format) on `truth` (instances format).
+
+    Of their boxes, or with `masks` of their segmentations.
 
     By pycocotools itself: the reference that `metrics` is held to, slow and large in memory.
     A number is -1 where there is no ground truth for it, as pycocotools has it.
@@ -238,12 +317,13 @@ def evaluate(truth: dict, detections: Iterable[dict]) -> tuple[dict[str, float],
         coco.dataset = truth
         coco.createIndex()
         results = list(detections)
-        evaluation = COCOeval(coco, _load(coco, results), "bbox")
+        evaluation = COCOeval(coco, _load(coco, results), "segm" if masks else "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
     with contextlib.redirect_stdout(table):
         evaluation.summarize()
-    numbers = {tag: float(value) for tag, value in zip(TAGS, evaluation.stats, strict=True)}
+    tags = MASK_TAGS if masks else TAGS
+    numbers = {tag: float(value) for tag, value in zip(tags, evaluation.stats, strict=True)}
     return numbers, table.getvalue().rstrip("\n")
 
 

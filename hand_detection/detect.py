@@ -65,7 +65,12 @@ def main() -> None:
             name = detector.names.get(int(category), str(category))
             say(f"  {name} {score:.2f}  x {xmin}-{xmax}, y {ymin}-{ymax}")
         drawn = draw_boxes(
-            picture, found.boxes[keep], found.classes[keep], detector.names, found.scores[keep]
+            picture,
+            found.boxes[keep],
+            found.classes[keep],
+            detector.names,
+            found.scores[keep],
+            found.only(keep).masks,
         )
         with files.whole_file(target) as temporary:
             drawn.save(temporary, "PNG" if target.suffix.lower() == ".png" else "JPEG", quality=92)

@@ -13,13 +13,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hand_detection import coco, frames
+from hand_detection import coco, frames, masks
 from hand_detection.api import compat
 from hand_detection.console import UserError
 from hand_detection.export import FROZEN
 from hand_detection.paths import shown
 
 OUTPUTS = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
+MASKS = "detection_masks"  # of a model that makes them, each relative to its box
 BATCH_SIZE = 8
 
 
@@ -33,7 +34,8 @@ class Detector(Protocol):
             images: uint8 (N, height, width, 3), RGB.
 
         Returns:
-            For each image its boxes in pixels, classes by the label map's ids; best score first.
+            For each image its boxes in pixels, classes by the label map's ids; best score first;
+            with masks of the image if the model makes them.
         """
 
 
@@ -56,10 +58,14 @@ class _Session:
                 coco.to_pixels(boxes[:count], width, height),
                 classes[:count].astype(np.int64),
                 scores=scores[:count].astype(np.float64),
+                masks=None
+                if box_masks is None
+                else masks.paste(box_masks[:count], boxes[:count], width, height),
             )
-            for boxes, scores, classes, count in zip(
+            for boxes, scores, classes, count, box_masks in zip(
                 *(result[name] for name in OUTPUTS[:3]),
                 result["num_detections"].astype(np.int64),
+                result.get(MASKS, [None] * len(images)),
                 strict=True,
             )
         ]
@@ -79,7 +85,8 @@ class FrozenGraph(_Session):
             graph = tf.Graph()
             with graph.as_default():
                 tf.import_graph_def(definition, name="")
-            outputs = {name: graph.get_tensor_by_name(f"{name}:0") for name in OUTPUTS}
+            names = OUTPUTS + (MASKS,) * any(node.name == MASKS for node in definition.node)
+            outputs = {name: graph.get_tensor_by_name(f"{name}:0") for name in names}
             image = graph.get_tensor_by_name("image_tensor:0")
         except Exception as error:  # protobuf and TensorFlow raise many kinds here
             raise _unfit(path, error) from None
@@ -101,8 +108,9 @@ class SavedModel(_Session):
             with graph.as_default():
                 meta = tf.saved_model.loader.load(session, ["serve"], str(path))
             signature = meta.signature_def["serving_default"]
+            names = OUTPUTS + (MASKS,) * (MASKS in signature.outputs)
             outputs = {
-                name: graph.get_tensor_by_name(signature.outputs[name].name) for name in OUTPUTS
+                name: graph.get_tensor_by_name(signature.outputs[name].name) for name in names
             }
             image = graph.get_tensor_by_name(signature.inputs["inputs"].name)
         except Exception as error:
@@ -142,11 +150,16 @@ def open_model(path: Path) -> Detector:
     return SavedModel(path) if path.is_dir() else FORMATS[path.suffix](path)
 
 
-def detect_all(detector: Detector, records: Sequence[Path], label_map: str) -> Iterator[coco.Image]:
-    """Detect in every frame of TFRecords, as many at once as have the same size."""
+def detect_all(
+    detector: Detector, records: Sequence[Path], label_map: str, *, with_masks: bool = False
+) -> Iterator[coco.Image]:
+    """Detect in every frame of TFRecords, as many at once as have the same size.
+
+    With `with_masks` the ground truth has the records' masks.
+    """
     images: list[coco.Image] = []
     pixels: list[np.ndarray] = []
-    for image, picture in frames.iterate(records, label_map, pictures=True):
+    for image, picture in frames.iterate(records, label_map, pictures=True, with_masks=with_masks):
         if pixels and (len(pixels) == BATCH_SIZE or picture.shape != pixels[0].shape):
             yield from _with_detections(detector, images, pixels)
             images, pixels = [], []

@@ -1,12 +1,17 @@
-"""Boxes drawn on pictures, for people to look at."""
+"""Boxes and masks drawn on pictures, for people to look at."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from hand_detection.masks import Rle, decode
+
 # Told apart by people with any common colour vision (Okabe and Ito), one a class.
 COLOURS = ((255, 176, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167))
+OPACITY = 0.45  # of a mask
 
 
 def draw_boxes(
@@ -15,8 +20,9 @@ def draw_boxes(
     classes: np.ndarray,
     names: dict[int, str],
     scores: np.ndarray | None = None,
+    masks: Sequence[Rle] | None = None,
 ) -> Image.Image:
-    """A copy of `image` with its boxes, class names and scores.
+    """A copy of `image` with its boxes, class names and scores; masks are translucent.
 
     Args:
         image: RGB.
@@ -24,14 +30,15 @@ def draw_boxes(
         classes: int (N,), ids of the label map.
         names: class names by id.
         scores: float (N,) in [0, 1]; None for ground truth.
+        masks: N masks of the image's size, if there are any.
     """
-    drawn = image.copy()
+    drawn = image.copy() if masks is None else _tinted(image, masks, classes)
     draw = ImageDraw.Draw(drawn)
     size = max(12, drawn.height // 40)
     font = ImageFont.load_default(size)
     width = max(2, drawn.height // 240)
     for number, (box, category) in enumerate(zip(boxes, classes, strict=True)):
-        colour = COLOURS[(int(category) - 1) % len(COLOURS)]
+        colour = _colour(category)
         xmin, ymin, xmax, ymax = (float(value) for value in box)
         draw.rectangle((xmin, ymin, max(xmin, xmax), max(ymin, ymax)), outline=colour, width=width)
         text = names.get(int(category), str(int(category)))
@@ -42,6 +49,24 @@ def draw_boxes(
         draw.rectangle((xmin, top, xmin + draw.textlength(text, font) + 6, top + size + 4), colour)
         draw.text((xmin + 3, top), text, fill=(0, 0, 0), font=font)
     return drawn
+
+
+def _colour(category: int) -> tuple[int, int, int]:
+    return COLOURS[(int(category) - 1) % len(COLOURS)]
+
+
+def _tinted(image: Image.Image, masks: Sequence[Rle], classes: np.ndarray) -> Image.Image:
+    pixels = np.array(image)
+    for mask, category in zip(masks, classes, strict=True):
+        inside = decode(mask)
+        tint = np.multiply(_colour(category), OPACITY)
+        pixels[inside] = (pixels[inside] * (1 - OPACITY) + tint).astype(np.uint8)
+        edge = inside.copy()
+        edge[1:-1, 1:-1] &= ~(
+            inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
+        )
+        pixels[edge] = _colour(category)  # tells two hands apart that overlap
+    return Image.fromarray(pixels)
 
 
 def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:

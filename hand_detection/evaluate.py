@@ -53,7 +53,8 @@ def main() -> None:
 def _arguments() -> Any:
     parser = options.parser(
         "eval.sh",
-        "Step 6: the 12 COCO metrics of a checkpoint, and a report that tells what to do next.",
+        "Step 6: the 12 COCO metrics of a checkpoint (and of its masks, if it makes any), and a "
+        "report that tells what to do next.",
     )
     options.add_model(parser)
     what = parser.add_mutually_exclusive_group()
@@ -135,9 +136,12 @@ def _evaluate_one(
     reader = pipeline.eval_reader(config.proto)
     label_map, records = reader.label_map_path, pipeline.record_files(reader, split)
     examples, classes = tfrecords.examples_in(records), labelmap.read_label_map(Path(label_map))
+    frames.require_masks(reader, records)
+    with_masks = reader.load_instance_masks
     if arguments.detections:
         subject = _beside(arguments.detections)
-        images = [image for image, _ in frames.iterate(records, label_map, pictures=False)]
+        truth = frames.iterate(records, label_map, pictures=False, with_masks=with_masks)
+        images = [image for image, _ in truth]
         images = coco.read_detections(arguments.detections, images, classes)
         return subject, score(images, classes, records[0].parent), classes, records
 
@@ -146,7 +150,7 @@ def _evaluate_one(
     say(f"{shown(subject.path)} on {examples} images of {shown(records[0].parent)}")
     started, images = time.monotonic(), []
     with Progress(examples, "evaluate", "image") as bar:
-        for image in detectors.detect_all(detector, records, label_map):
+        for image in detectors.detect_all(detector, records, label_map, with_masks=with_masks):
             images.append(image)
             bar.update()
     speed = len(images) / (time.monotonic() - started)
@@ -205,9 +209,12 @@ def _keep_one(
 def _compare_with_pycocotools(result: Result, classes: dict[str, int]) -> None:
     truth = coco.ground_truth_json(result.images, classes)
     numbers, _ = coco.evaluate(truth, coco.detections_json(result.images))
+    if coco.have_masks(result.images):
+        of_masks, _ = coco.evaluate(truth, coco.detections_json(result.images), masks=True)
+        numbers |= of_masks
     if numbers != result.numbers:
         raise UserError(f"pycocotools has other numbers: {numbers}: please report this")
-    say("pycocotools has the same 12 numbers, to the last digit")
+    say(f"pycocotools has the same {len(numbers)} numbers, to the last digit")
 
 
 def _record_file(subject: Subject, split: str) -> Path:
@@ -270,7 +277,9 @@ _HEAD = "  step     AP   AP50   AP75  AR100  images/s"
 def _row(record: dict) -> str:
     tags = (coco.AP, coco.AP50, coco.AP75, "DetectionBoxes_Recall/AR@100")
     numbers = "".join(f"{record['metrics'][tag]:7.3f}" for tag in tags)
-    return f"{record['step']:6d}{numbers}{record['images_per_second']:10.1f}"
+    masks = record["metrics"].get(coco.MASK_AP)
+    more = "" if masks is None else f"   masks' AP {masks:.3f}"
+    return f"{record['step']:6d}{numbers}{record['images_per_second']:10.1f}{more}"
 
 
 def watch(

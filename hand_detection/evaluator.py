@@ -21,6 +21,7 @@ from hand_detection import (
     frames,
     held_out,
     labelmap,
+    masks,
     metrics,
     tfrecords,
 )
@@ -38,7 +39,7 @@ class Result:
 
     Attributes:
         images: with their ground truth and detections.
-        numbers: the 12 COCO numbers by their tag.
+        numbers: the 12 COCO numbers by their tag; with masks, the 12 of these too.
         table: the same as pycocotools prints them.
         records: the folder of the evaluated TFRecords.
         images_per_second: of detecting; None for detections that were read from a file.
@@ -85,7 +86,13 @@ def score(
 ) -> Result:
     """The COCO numbers of images whose detections are known."""
     numbers = metrics.twelve(metrics.match(images, classes.values()))
-    return Result(images, numbers, metrics.table(numbers), records, images_per_second)
+    table = metrics.table(numbers)
+    if coco.have_masks(images):
+        matches = metrics.match(images, classes.values(), masks=True)
+        of_masks = metrics.twelve(matches, masks=True)
+        table = f"boxes\n{table}\nmasks\n{metrics.table(of_masks)}"
+        numbers |= of_masks
+    return Result(images, numbers, table, records, images_per_second)
 
 
 class Evaluator:
@@ -108,6 +115,8 @@ class Evaluator:
         reader = pipeline.eval_reader(config.proto)
         self.records = pipeline.record_files(reader, split)
         self.examples = tfrecords.examples_in(self.records)
+        frames.require_masks(reader, self.records)
+        self._with_masks = reader.load_instance_masks
         self.folder = self.records[0].parent
         self.label_map = reader.label_map_path
         self.classes = labelmap.read_label_map(Path(self.label_map))
@@ -125,7 +134,9 @@ class Evaluator:
             resized, true_shape = model.preprocess(tf.cast(image[tf.newaxis], tf.float32))
             return {"resized": resized[0], "true_shape": true_shape[0]}
 
-        dataset = frames.dataset(self.records, self.label_map, preprocess)
+        dataset = frames.dataset(
+            self.records, self.label_map, preprocess, with_masks=self._with_masks
+        )
         shapes = tf.data.get_output_shapes(dataset)
         # Only a fixed-shape resizer makes images that can be stacked.
         size = BATCH_SIZE if shapes["resized"].is_fully_defined() else 1
@@ -142,6 +153,10 @@ class Evaluator:
             },
             "count": detections["num_detections"],
         }
+        if self._with_masks:
+            self._fetches["masks"] = batch["masks"]
+        if "detection_masks" in detections:
+            self._fetches["detection_masks"] = detections["detection_masks"]
         tf.train.get_or_create_global_step()
         self._saver = tf.train.Saver(variables_to_restore(self.config.proto))
         self._tables = tf.tables_initializer()
@@ -186,16 +201,17 @@ class Evaluator:
             picture = Image.open(io.BytesIO(encoded[number])).convert("RGB")
             truth, detected = found.truth, found.detections
             keep = np.flatnonzero(detected.scores >= settings.min_score_threshold)
-            keep = keep[: settings.max_num_boxes_to_visualize]
+            detected = detected.only(keep[: settings.max_num_boxes_to_visualize])
             yield drawing.side_by_side(
                 drawing.draw_boxes(
                     picture,
-                    detected.boxes[keep],
-                    detected.classes[keep],
+                    detected.boxes,
+                    detected.classes,
                     names,
-                    detected.scores[keep],
+                    detected.scores,
+                    detected.masks,
                 ),
-                drawing.draw_boxes(picture, truth.boxes, truth.classes, names),
+                drawing.draw_boxes(picture, truth.boxes, truth.classes, names, masks=truth.masks),
             )
 
 
@@ -207,6 +223,11 @@ def _image(row: dict[str, np.ndarray]) -> coco.Image:
         # The model counts classes from 0, a label map from 1.
         row["detection_classes"][:count].astype(np.int64) + 1,
         scores=row["detection_scores"][:count].astype(np.float64),
+        masks=masks.paste(
+            row["detection_masks"][:count], row["detection_boxes"][:count], width, height
+        )
+        if "detection_masks" in row
+        else None,
     )
     return frames.image_of(row, detections)
 

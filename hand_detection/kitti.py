@@ -32,10 +32,16 @@ FIELDS = (
 )
 # fmt: on
 
+Polygon = tuple[tuple[float, ...], ...]
+"""An outline: rings of x, y, x, y, ... in pixels from 0; (0, 0) is the first pixel's centre."""
+
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One object of an image. `bbox` is (xmin, ymin, xmax, ymax) in pixels from 0, inclusive."""
+    """One object of an image. `bbox` is (xmin, ymin, xmax, ymax) in pixels from 0, inclusive.
+
+    `polygon` is no field of a KITTI line: see `polygons`.
+    """
 
     type: str
     bbox: tuple[float, float, float, float]
@@ -45,6 +51,7 @@ class Label:
     dimensions: tuple[float, float, float] = (0.0, 0.0, 0.0)  # height, width, length in metres
     location: tuple[float, float, float] = (0.0, 0.0, 0.0)  # x, y, z in metres
     rotation_y: float = 0.0
+    polygon: Polygon | None = None
 
     @property
     def dont_care(self) -> bool:

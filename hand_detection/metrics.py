@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hand_detection.coco import TAGS, Image
+from hand_detection.coco import MASK_TAGS, TAGS, Image
+from hand_detection.masks import Rle
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_THRESHOLDS = np.linspace(0.0, 1.0, 101)
@@ -87,6 +88,7 @@ def match(
     areas: Sequence[tuple[float, float]] = tuple(AREAS.values()),
     *,
     relative: bool = False,
+    masks: bool = False,
 ) -> Matches:
     """Match detections to ground truth, image by image, by COCO's rules.
 
@@ -100,9 +102,13 @@ def match(
         classes: the ids to evaluate.
         areas: A ranges of area in square pixels, both ends included; the first one is "all".
         relative: `areas` are shares of the image's area instead.
+        masks: compare masks instead of boxes. An object's area, which decides about its range,
+            is its box's all the same; so pycocotools has it of files that give both.
     """
     limits = np.asarray(areas, np.float64)
-    return {class_: _match_class(images, class_, limits, relative) for class_ in sorted(classes)}
+    return {
+        class_: _match_class(images, class_, limits, relative, masks) for class_ in sorted(classes)
+    }
 
 
 def ranked(image: Image, class_: int) -> np.ndarray:
@@ -112,7 +118,7 @@ def ranked(image: Image, class_: int) -> np.ndarray:
 
 
 def _match_class(
-    images: Sequence[Image], class_: int, areas: np.ndarray, relative: bool
+    images: Sequence[Image], class_: int, areas: np.ndarray, relative: bool, masks: bool
 ) -> ClassMatches:
     ranks, scores, matched, ignored, truths = [], [], [], [], []
     counts = np.zeros(len(images), np.int64)
@@ -124,7 +130,7 @@ def _match_class(
             continue
         found = found[:MOST_DETECTIONS]
         unit = image.width * image.height if relative else 1.0
-        bits, blind, truth, real = _match_image(image, mine, found, areas * unit)
+        bits, blind, truth, real = _match_image(image, mine, found, areas * unit, masks)
         counts[number] = len(found)
         positives[:, number] = real
         ranks.append(np.arange(len(found), dtype=np.int16))
@@ -152,7 +158,7 @@ def _match_class(
 
 
 def _match_image(
-    image: Image, mine: np.ndarray, found: np.ndarray, areas: np.ndarray
+    image: Image, mine: np.ndarray, found: np.ndarray, areas: np.ndarray, masks: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Match the detections `found` to the boxes `mine` of one image and class.
 
@@ -168,7 +174,11 @@ def _match_image(
     blind = np.zeros((a, t, len(found)), bool)
     truth = np.full(len(found), -1, np.int32)
     if g and len(found):
-        overlap = iou(detected, boxes, crowd)
+        overlap = (
+            iou(image.detections.only(found).masks, image.truth.only(mine).masks, crowd)
+            if masks
+            else iou(detected, boxes, crowd)
+        )
         free = np.ones((a, t, g), bool)
         # What overlaps nothing by the least threshold can match nothing.
         for d in np.flatnonzero(overlap.max(axis=1) >= IOU_THRESHOLDS[0]):
@@ -188,18 +198,20 @@ def _match_image(
     return _pack(hits), _pack(blind), truth, (~ignore).sum(axis=1)
 
 
-def iou(detected: np.ndarray, boxes: np.ndarray, crowd: np.ndarray) -> np.ndarray:
+def iou(
+    detected: np.ndarray | Sequence[Rle], truth: np.ndarray | Sequence[Rle], crowd: np.ndarray
+) -> np.ndarray:
     """IoU by pycocotools' C code, float64 (D, G); of a crowd, the share of the detection in it.
 
     Args:
-        detected, boxes: float64 (D, 4), (G, 4): x, y, width, height.
+        detected, truth: boxes, float64 (D, 4), (G, 4): x, y, width, height; or D, G masks.
         crowd: bool (G,).
     """
     from pycocotools import mask
 
-    if not len(detected) or not len(boxes):
-        return np.zeros((len(detected), len(boxes)))
-    return np.asarray(mask.iou(detected, boxes, crowd.astype(np.uint8).tolist()))
+    if not len(detected) or not len(truth):
+        return np.zeros((len(detected), len(truth)))
+    return np.asarray(mask.iou(detected, truth, crowd.astype(np.uint8).tolist()))
 
 
 def _outside(area: np.ndarray, areas: np.ndarray) -> np.ndarray:
@@ -273,7 +285,7 @@ def average_recall(matches: Matches, most: int, area: int = 0) -> float:
     return float(np.mean(np.array(rows).T.ravel())) if rows else -1.0
 
 
-def twelve(matches: Matches) -> dict[str, float]:
+def twelve(matches: Matches, *, masks: bool = False) -> dict[str, float]:
     """The 12 COCO numbers by their tag, of matches over COCO's ranges of area."""
     sizes = range(1, len(AREAS))
     values = [
@@ -284,7 +296,7 @@ def twelve(matches: Matches) -> dict[str, float]:
         *(average_recall(matches, most) for most in (1, 10, MOST_DETECTIONS)),
         *(average_recall(matches, MOST_DETECTIONS, area) for area in sizes),
     ]
-    return dict(zip(TAGS, values, strict=True))
+    return dict(zip(MASK_TAGS if masks else TAGS, values, strict=True))
 
 
 def table(numbers: dict[str, float]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hand_detection import checkpoints, files, held_out, models
-from hand_detection.coco import AP, AP50, AP75
+from hand_detection.coco import AP, AP50, AP75, MASK_AP
 from hand_detection.paths import shown
 
 NAME = "MODEL_CARD.md"
@@ -112,12 +112,16 @@ def _numbers(evaluations: list[dict]) -> list[str]:
     newest: dict[tuple[str, str], dict] = {}
     for record in evaluations:
         newest.setdefault((record["split"], record["trained_on"]), record)
+    columns = {"AP": AP, "AP50": AP50, "AP75": AP75}
+    if any(MASK_AP in record["metrics"] for record in newest.values()):
+        columns["masks' AP"] = MASK_AP
     lines += [
-        "| split | trained on | step | images | AP | AP50 | AP75 |",
-        "|---|---|---|---|---|---|---|",
+        f"| split | trained on | step | images | {' | '.join(columns)} |",
+        "|---|---|---|---|" + "---|" * len(columns),
     ]
     for (split, kind), record in newest.items():
-        values = " | ".join(f"{record['metrics'][tag]:.3f}" for tag in (AP, AP50, AP75))
+        numbers = (record["metrics"].get(tag) for tag in columns.values())
+        values = " | ".join("" if value is None else f"{value:.3f}" for value in numbers)
         lines.append(f"| {split} | {kind} | {record['step']} | {record['images']} | {values} |")
     kinds = dict.fromkeys(kind for _, kind in newest)
     return [*lines, "", *(f"- {kind}: {held_out.MEANING[kind]}" for kind in kinds), ""]

@@ -165,6 +165,28 @@ def record_files(reader: Any, split: str | None = None) -> list[Path]:
     return found
 
 
+def check_masks(config: Pipeline) -> None:
+    """Refuse to train a model on masks that the config does not have read.
+
+    Raises:
+        UserError: says which reader, and what belongs into it.
+    """
+    network = config.proto.model.faster_rcnn
+    head = network.second_stage_box_predictor.mask_rcnn_box_predictor
+    if network.number_of_stages != 3 or not head.predict_instance_masks:
+        return
+    readers = {
+        "train_input_reader": config.proto.train_input_reader,
+        "eval_input_reader": eval_reader(config.proto),
+    }
+    for name, reader in readers.items():
+        if not reader.load_instance_masks:
+            raise UserError(
+                f"{shown(config.path)}: the model learns masks, and {name} does not read them: "
+                "add load_instance_masks: true and mask_type: PNG_MASKS"
+            )
+
+
 def num_classes(proto: Any) -> int:
     """The number of classes that the config's model tells apart."""
     return getattr(proto.model, proto.model.WhichOneof("model")).num_classes

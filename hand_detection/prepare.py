@@ -1,9 +1,10 @@
 """Step 3: from the EgoHands archive to a data set in the KITTI layout.
 
-    OUT/images/<VIDEO>_frame_NNNN.jpg   the archive's own bytes
-    OUT/labels/<VIDEO>_frame_NNNN.txt   see `kitti`
-    OUT/dataset.json                    from which archive, how many frames and hands
-    OUT/contact_sheets/<VIDEO>.jpg      to look at, on request
+    OUT/images/<VIDEO>_frame_NNNN.jpg      the archive's own bytes
+    OUT/labels/<VIDEO>_frame_NNNN.txt      see `kitti`
+    OUT/polygons/<VIDEO>_frame_NNNN.json   see `polygons`; for a frame with hands
+    OUT/dataset.json                       from which archive, how many frames and hands
+    OUT/contact_sheets/<VIDEO>.jpg         to look at, on request
 
 It can be killed at any time and run again: what stands under its final name is whole, and
 `dataset.json` says "complete" only once everything is.
@@ -15,28 +16,39 @@ import os
 import platform
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from hand_detection import contact_sheet, egohands, images, kitti
+import numpy as np
+
+from hand_detection import contact_sheet, egohands, images, kitti, polygons
 from hand_detection.console import Progress, UserError, say, warn
 from hand_detection.files import read_json, sha256, write_json
 from hand_detection.parallel import in_order
 from hand_detection.paths import shown
 
 MANIFEST = "dataset.json"
+_FOLDERS = ("images", "labels", polygons.FOLDER)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a video becomes: the text of the label file by frame name, and how many hands."""
+    """What a video becomes: the texts of its files by frame name, and how many hands."""
 
     labels: dict[str, str]
+    polygons: dict[str, str]  # of frames with hands
     hands: int
+
+    def files(self, out: Path) -> Iterator[tuple[Path, bytes]]:
+        """The files of `out` that are made from polygons.mat, and their contents."""
+        for name, text in self.labels.items():
+            yield _label(out, name), text.encode()
+        for name, text in self.polygons.items():
+            yield polygons.file_of(_label(out, name)), text.encode()
 
 
 def prepare(
@@ -56,7 +68,7 @@ def prepare(
         workers: how many processes share the work.
         published: the archive must be the whole published data set.
         sample: the settings that the archive was generated with, for the manifest.
-        overwrite: replace labels and images that differ from what the archive gives.
+        overwrite: replace files that differ from what the archive gives.
 
     Returns:
         The manifest.
@@ -110,7 +122,7 @@ def prepare(
             say(f"{shown(out)} is already done")
             return before
 
-    for folder in ("images", "labels"):
+    for folder in _FOLDERS:
         (out / folder).mkdir(parents=True, exist_ok=True)
     write_json(out / MANIFEST, manifest)
     for path in foreign:
@@ -120,7 +132,7 @@ def prepare(
         results = in_order(partial(write_video, archive, out), work, workers)
         for (video, _), _ in zip(work, results, strict=True):
             bar.update(len(video.frames))
-    for folder in ("images", "labels"):
+    for folder in _FOLDERS:
         for leftover in (out / folder).glob(".*.partial"):
             leftover.unlink()
     manifest["state"] = "complete"
@@ -129,7 +141,7 @@ def prepare(
 
 
 def plan_video(archive: Path, video: egohands.Video) -> Plan:
-    """The labels of a video, from its polygons and the real size of each frame.
+    """The labels and outlines of a video, from its polygons and the real size of each frame.
 
     Raises:
         UserError: a member of the archive is damaged or not what it should be.
@@ -137,16 +149,21 @@ def plan_video(archive: Path, video: egohands.Video) -> Plan:
     with zipfile.ZipFile(archive) as file:
         data = egohands.read_member(file, video.polygons)
         hands = egohands.read_polygons(data, video.name, len(video.frames))
-        labels = {}
-        for frame, polygons in zip(video.frames, hands, strict=True):
-            width, height = _size(file, archive, frame)
-            found = []
-            for polygon in polygons:
-                box = egohands.official_box(polygon, width, height)
-                xmin, ymin, xmax, ymax = (side - 1 for side in box)  # KITTI counts from 0
-                found.append(kitti.Label(egohands.CLASS, (xmin, ymin, xmax, ymax)))
-            labels[video.frame_name(frame)] = kitti.labels_text(found)
-    return Plan(labels, sum(map(len, hands)))
+        labels, outlines = {}, {}
+        for frame, found in zip(video.frames, hands, strict=True):
+            size = _size(file, archive, frame)
+            name, objects = video.frame_name(frame), [_hand(outline, *size) for outline in found]
+            labels[name] = kitti.labels_text(objects)
+            if objects:
+                outlines[name] = polygons.text(objects)
+    return Plan(labels, outlines, sum(map(len, hands)))
+
+
+def _hand(polygon: np.ndarray, width: int, height: int) -> kitti.Label:
+    # KITTI counts from 0, MATLAB from 1.
+    box = (side - 1 for side in egohands.official_box(polygon, width, height))
+    outline = tuple((polygon - 1).ravel().tolist())
+    return kitti.Label(egohands.CLASS, tuple(box), polygon=(outline,))
 
 
 def _size(file: zipfile.ZipFile, archive: Path, frame: zipfile.ZipInfo) -> tuple[int, int]:
@@ -159,7 +176,7 @@ def _size(file: zipfile.ZipFile, archive: Path, frame: zipfile.ZipInfo) -> tuple
 
 
 def write_video(archive: Path, out: Path, work: tuple[egohands.Video, Plan]) -> None:
-    """Write a video's images, byte for byte, and its labels.
+    """Write a video's images, byte for byte, its labels and outlines.
 
     An image that is there with the archive's size and CRC is left as it is.
 
@@ -175,10 +192,9 @@ def write_video(archive: Path, out: Path, work: tuple[egohands.Video, Plan]) -> 
             data = egohands.read_member(file, frame)
             images.check(data, f"{shown(archive)}: {frame.filename}")
             _write(path, data)
-    for name, text in plan.labels.items():
-        path = _label(out, name)
-        if not path.exists() or path.read_bytes() != text.encode():
-            _write(path, text.encode())
+    for path, data in plan.files(out):
+        if not path.exists() or path.read_bytes() != data:
+            _write(path, data)
 
 
 def _image(out: Path, video: egohands.Video, frame: zipfile.ZipInfo) -> Path:
@@ -233,12 +249,14 @@ def _check_counts(manifest: dict[str, Any], archive: Path, published: bool) -> N
 
 
 def _foreign(out: Path, plans: Iterable[Plan]) -> list[Path]:
-    """The images and labels that would join the data set and are not the archive's."""
-    names = {name for plan in plans for name in plan.labels}
+    """The files that would join the data set and are not the archive's."""
+    frames = {name for plan in plans for name in plan.labels}
+    outlined = {name for plan in plans for name in plan.polygons}
     found = []
-    for folder, own, suffixes in (
-        ("images", ".jpg", images.SUFFIXES),
-        ("labels", ".txt", (".txt",)),
+    for folder, own, suffixes, names in (
+        ("images", ".jpg", images.SUFFIXES, frames),
+        ("labels", ".txt", (".txt",), frames),
+        (polygons.FOLDER, ".json", (".json",), outlined),
     ):
         if (out / folder).is_dir():
             found += [
@@ -254,11 +272,10 @@ def _foreign(out: Path, plans: Iterable[Plan]) -> list[Path]:
 def _different(
     out: Path, videos: Iterable[egohands.Video], plans: Iterable[Plan]
 ) -> Iterable[Path]:
-    """The images and labels that are there and are not what the archive gives."""
+    """The files that are there and are not what the archive gives."""
     for video, plan in zip(videos, plans, strict=True):
-        for name, text in plan.labels.items():
-            path = _label(out, name)
-            if path.exists() and path.read_bytes() != text.encode():
+        for path, data in plan.files(out):
+            if path.exists() and path.read_bytes() != data:
                 yield path
         for frame in video.frames:
             path = _image(out, video, frame)
@@ -273,7 +290,7 @@ def _missing(out: Path, videos: Iterable[egohands.Video], plans: Iterable[Plan])
             path = _image(out, video, frame)
             if not path.exists() or not path.stat().st_size:
                 yield path
-        yield from (_label(out, name) for name in plan.labels if not _label(out, name).exists())
+        yield from (path for path, _ in plan.files(out) if not path.exists())
 
 
 def _refuse(foreign: list[Path], different: list[Path]) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hand_detection import images, kitti, records, splits, twins
+from hand_detection import images, kitti, masks, polygons, records, splits, twins
 from hand_detection.console import Progress, UserError, say
 from hand_detection.files import (
     mend_folder,
@@ -57,6 +57,7 @@ class Settings:
     group: str | None = None
     folds: int | None = None
     fold: int | None = None
+    masks: bool = False  # whether each object's mask is stored, as a PNG
 
     def rule(self) -> splits.Rule:
         """How the frames are dealt to the splits."""
@@ -214,6 +215,11 @@ def create(
     with sole_writer(data):
         mend_folder(folder)
         frames = kitti.list_frames(data)
+        if settings.masks and not (data / polygons.FOLDER).is_dir():
+            raise UserError(
+                f"{shown(data)} has no {polygons.FOLDER}/ to make masks from: for EgoHands run "
+                "./prepare_egohands.py again, which adds it; or leave out --masks"
+            )
         inputs, classes = _fingerprint(frames, settings)
         if settings.split != "official" and not settings.folds and settings.val_size is None:
             settings = replace(settings, val_size=splits.default_val_size(len(frames)))
@@ -246,13 +252,17 @@ def _fingerprint(
         classes[frame.name] = known.setdefault(kinds, kinds)
         size = frame.image.stat().st_size
         digest.update(json.dumps([frame.image.name, size, len(text)]).encode() + text)
+        if settings.masks:
+            outlines = polygons.file_of(frame.label)
+            digest.update(outlines.read_bytes() if outlines.exists() else b"")
     return digest.hexdigest(), classes
 
 
 def _refuse_other(done: Manifest, settings: Settings, inputs: str) -> None:
     old, new = asdict(done.settings), asdict(settings)
     changed = [f"{name} {old[name]} -> {new[name]}" for name in old if old[name] != new[name]]
-    if done.inputs != inputs:
+    # With masks the outlines are inputs too.
+    if done.inputs != inputs and old["masks"] == new["masks"]:
         changed.append("the images or labels have changed")
     if changed:
         raise UserError(
@@ -274,6 +284,7 @@ class _Work:
     frame: kitti.Frame
     classes: dict[str, int]
     max_side: int
+    masks: bool
 
 
 def _write_splits(
@@ -292,7 +303,9 @@ def _write_splits(
             part = frames[i * len(frames) // count : (i + 1) * len(frames) // count]
             plan.append((split, f"{split}.record-{i:05d}-of-{count:05d}", part))
     work = (
-        _Work(frame, settings.classes, settings.max_side) for _, _, part in plan for frame in part
+        _Work(frame, settings.classes, settings.max_side, settings.masks)
+        for _, _, part in plan
+        for frame in part
     )
     shards: dict[str, list[Shard]] = {split: [] for split in dealt}
     boxes = dict.fromkeys(dealt, 0)
@@ -361,11 +374,10 @@ def make_record(work: _Work) -> tuple[bytes, int, int]:
     if work.max_side:
         at_least = images.fit(images.open_image(data, where).size, work.max_side)
     picture, size, encoding = images.decode(data, where, at_least)
-    labels = [
-        label
-        for label in kitti.read_labels(work.frame.label, size=size, classes=work.classes)
-        if not label.dont_care
-    ]
+    labels = kitti.read_labels(work.frame.label, size=size, classes=work.classes)
+    if work.masks:
+        labels = polygons.attach(labels, work.frame.label)
+    labels = [label for label in labels if not label.dont_care]
     stored = size
     if work.max_side and max(size) > work.max_side:
         stored, encoding = at_least, "jpeg"
@@ -373,8 +385,22 @@ def make_record(work: _Work) -> tuple[bytes, int, int]:
     features = example_features(
         work.frame.image.name, data, encoding, stored, size, labels, work.classes
     )
+    if work.masks:
+        features["image/object/mask"] = _pngs(work.frame, labels, size, stored)
     record = records.frame_record(records.encode_example(features))
     return record, len(labels), twins.difference_hash(picture)
+
+
+def _pngs(
+    frame: kitti.Frame, labels: Sequence[kitti.Label], size: tuple[int, int], stored: tuple
+) -> list[bytes]:
+    """The masks of a frame's objects, in their order, as the API's PNG_MASKS."""
+    if not all(label.polygon for label in labels):
+        raise UserError(
+            f"{shown(polygons.file_of(frame.label))} has no outline for some object of "
+            f"{shown(frame.label)}: with --masks each needs one"
+        )
+    return [masks.to_png(masks.rasterise(label.polygon, size, stored)) for label in labels]
 
 
 def _reduced(picture, size: tuple[int, int]) -> bytes:

@@ -62,6 +62,7 @@ def test_every_option_reaches_the_records(create, data):
         "group": None,
         "folds": None,
         "fold": None,
+        "masks": False,
     }
     assert set(manifest["splits"]) == {"train", "val", "test"}
     assert len(contents(data / "tfrecords")) == 7

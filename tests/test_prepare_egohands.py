@@ -29,7 +29,8 @@ def prepare(step, tmp_path):
 
 def made(folder: Path) -> dict[str, bytes]:
     """What counts in a prepared folder: the manifest has times and versions too."""
-    return {k: v for k, v in contents(folder).items() if k.startswith(("images/", "labels/"))}
+    kept = ("images/", "labels/", "polygons/")
+    return {k: v for k, v in contents(folder).items() if k.startswith(kept)}
 
 
 def test_images_keep_their_bytes_and_labels_count_from_0(prepare, archive, tmp_path):
@@ -111,7 +112,8 @@ def test_another_archive_does_not_mix_with_the_first(prepare, archive, tmp_path)
     assert refused.returncode == 1
     assert "made from another archive, small.zip" in refused.stderr
     assert prepare("--archive", other, "--overwrite").returncode == 0
-    assert len(made(tmp_path / "out")) == 2 * 2 * 3
+    # Of six frames: an image and a label; of the four with hands, outlines.
+    assert len(made(tmp_path / "out")) == 2 * 6 + 4
 
 
 def test_the_number_of_workers_changes_nothing(step, archive, tmp_path):
@@ -201,7 +203,7 @@ def test_a_sample_is_repeatable_and_never_replaces_a_real_archive(prepare, step,
     sample = ("--sample", "--videos", 2, "--frames", 2)
     assert prepare(*sample).returncode == 0
     first = made(tmp_path / "out")
-    assert len(first) == 8
+    assert len(first) == 3 * 4
     assert "already done" in prepare(*sample).stdout
     other = prepare("--sample", "--videos", 1, "--frames", 2)
     assert other.returncode == 1 and "other settings" in other.stderr

@@ -68,6 +68,7 @@ class Lost:
 
     dont_care: int = 0  # regions left out
     fields: int = 0  # labels whose truncated, occluded, ... are left out
+    outlines: int = 0
 
     def notes(self) -> list[str]:
         found = []
@@ -75,6 +76,8 @@ class Lost:
             found.append(f"{self.dont_care:,} DontCare regions are left out: no place for them")
         if self.fields:
             found.append(f"{self.fields:,} labels lost truncated, occluded or other KITTI fields")
+        if self.outlines:
+            found.append(f"{self.outlines:,} outlines are left out: no place for them")
         return found
 
 
@@ -88,6 +91,7 @@ class Format:
         image_folder: where `write` expects the images.
         write: writes the annotations of all images into a folder. None: the format is
             read only.
+        outlines: whether `write` has a place for them.
     """
 
     about: str
@@ -95,6 +99,7 @@ class Format:
     read: Callable[[Source, Size], list[kitti.Label]]
     image_folder: str = "images"
     write: Callable[[Path, Iterable[Annotated], dict[str, int]], Lost] | None = None
+    outlines: bool = False
 
 
 def number(value: float) -> int | float:

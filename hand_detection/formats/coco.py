@@ -6,6 +6,9 @@ pixel xmax is x + width - 1.
 Source: https://cocodataset.org/#format-data, "box coordinates are measured from the top left
 image corner and are 0-indexed".
 
+An outline (`segmentation`, rings of x, y, x, y, ...) is on the same area: half a pixel more than in
+`polygons`, where whole numbers are the pixels' centres. Run lengths are not read.
+
 A region with `iscrowd` 1 is a DontCare region: many objects, and no box of one of them.
 KITTI's other fields stand in `attributes`, a key that COCO's readers pass over.
 """
@@ -13,9 +16,12 @@ KITTI's other fields stand in `attributes`, a key that COCO's readers pass over.
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from hand_detection import kitti
 from hand_detection.console import UserError
@@ -52,6 +58,7 @@ def find(src: Path, options: Options) -> Found:
     try:
         names = {item["id"]: str(item["name"]) for item in data["categories"]}
         by_image: dict[Any, list[dict]] = {item["id"]: [] for item in data["images"]}
+        unused = 0
         for item in data["annotations"]:
             if item["image_id"] not in by_image:
                 raise UserError(
@@ -63,7 +70,9 @@ def find(src: Path, options: Options) -> Found:
                     "not listed"
                 )
             item["category"] = names[item["category_id"]]
-            item.pop("segmentation", None)  # outlines are not used, and they are big
+            outline = item.pop("segmentation", None)
+            item["outline"] = None if item.get("iscrowd") else _outline(outline)
+            unused += bool(outline) and item["outline"] is None and not item.get("iscrowd")
             by_image[item["image_id"]].append(item)
         folder = options.images or _image_folder(path, data["images"])
         sources = [
@@ -76,7 +85,18 @@ def find(src: Path, options: Options) -> Found:
         ]
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{wrong}{error!r}") from None
-    return Found(sources, _ids(names, where))
+    note = f"{unused:,} masks are not outlines (rings of x, y, ...): only their boxes are used"
+    return Found(sources, _ids(names, where), [note] if unused else [])
+
+
+def _outline(value: Any) -> list[array] | None:
+    """The rings of a segmentation, a quarter the size of Python's floats; None if it is none."""
+    try:
+        rings = [array("d", ring) for ring in value] if isinstance(value, list) else []
+    except TypeError:
+        return None
+    right = (len(ring) > 1 and len(ring) % 2 == 0 and np.isfinite(ring).all() for ring in rings)
+    return rings if rings and all(right) else None
 
 
 def _json_file(src: Path) -> Path:
@@ -132,7 +152,12 @@ def read(source: Source, size: Size) -> list[kitti.Label]:
             x, y, width, height = (to_number(side, "bbox") for side in box)
             corners = tuple(number(side) for side in (x, y, x + width - 1, y + height - 1))
             kind = "DontCare" if item.get("iscrowd") else item["category"]
-            labels.append(kitti.Label(kind, corners, **_attributes(item.get("attributes"))))
+            outline = item["outline"] and tuple(
+                tuple(side - 0.5 for side in ring) for ring in item["outline"]
+            )
+            labels.append(
+                kitti.Label(kind, corners, polygon=outline, **_attributes(item.get("attributes")))
+            )
         except ValueError as error:
             raise UserError(
                 f"{where}: annotation {item['id']} of {source.image.name}: {error}"
@@ -178,6 +203,9 @@ def write(out: Path, items: Iterable[Annotated], classes: dict[str, int]) -> Los
                 "area": number(box[2] * box[3]),
                 "iscrowd": int(label.dont_care),
             }
+            if label.polygon:
+                rings = [[number(side + 0.5) for side in ring] for ring in label.polygon]
+                annotation |= {"segmentation": rings, "area": number(sum(map(_area, rings)))}
             plain = kitti.Label(label.type, label.bbox)
             attributes = {
                 name: getattr(label, name)
@@ -196,6 +224,16 @@ def write(out: Path, items: Iterable[Annotated], classes: dict[str, int]) -> Los
     return Lost()
 
 
+def _area(ring: list[float]) -> float:
+    """The area that a ring encloses, in square pixels."""
+    x, y = np.reshape(ring, (-1, 2)).T
+    return abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+
+
 FORMAT = Format(
-    "a JSON file, or a folder with one, in it or in annotations/", find, read, write=write
+    "a JSON file, or a folder with one, in it or in annotations/",
+    find,
+    read,
+    write=write,
+    outlines=True,
 )

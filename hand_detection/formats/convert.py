@@ -2,6 +2,7 @@
 
     OUT/images/NAME.jpg or .png   the source's own bytes, unless `pixels` had to change them
     OUT/labels/NAME.txt           KITTI labels (see `hand_detection.kitti`)
+    OUT/polygons/NAME.json        outlines, of the frames that have any (`hand_detection.polygons`)
     OUT/label_map.pbtxt           the classes' ids
     OUT/sources.csv               which file each frame was made from
 
@@ -18,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from hand_detection import files, kitti, labelmap
+from hand_detection import files, kitti, labelmap, polygons
 from hand_detection.console import Progress, UserError, say
 from hand_detection.formats import FORMATS, pixels
 from hand_detection.formats.base import Found, Options, Size, Source
@@ -166,6 +167,10 @@ def convert_one(format_name: str, folder: Path, settings: Settings, source: Sour
     (folder / "images" / f"{source.name}{suffix}").write_bytes(data)
     text = kitti.labels_text(labels)
     (folder / "labels" / f"{source.name}.txt").write_text(text, encoding="utf-8")
+    if outlines := polygons.text(labels):
+        path = polygons.file_of(folder / "labels" / f"{source.name}.txt")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(outlines, encoding="utf-8")
     objects = Counter(label.type for label in labels if not label.dont_care)
     return Converted(f"{source.name}{suffix}", objects, done)
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hand_detection import files, images, kitti
+from hand_detection import files, images, kitti, polygons
 from hand_detection.console import Progress, UserError, say
 from hand_detection.formats import FORMATS
-from hand_detection.formats.base import Annotated
+from hand_detection.formats.base import Annotated, Lost
 from hand_detection.paths import shown
 
 
@@ -40,8 +40,10 @@ def export(
     with files.whole_folder(out, replace=overwrite) as building:
         (building / form.image_folder).mkdir()
         with Progress(len(frames), format_name, "images") as bar:
-            items = _items(frames, building / form.image_folder, classes, bar)
+            seen = Lost()
+            items = _items(frames, building / form.image_folder, classes, bar, seen)
             lost = form.write(building, items, classes)
+            lost.outlines = 0 if form.outlines else seen.outlines
         if overwrite:
             files.move_aside(out)
     for note in lost.notes():
@@ -50,9 +52,13 @@ def export(
 
 
 def _items(
-    frames: Sequence[kitti.Frame], folder: Path, classes: dict[str, int], bar: Progress
+    frames: Sequence[kitti.Frame],
+    folder: Path,
+    classes: dict[str, int],
+    bar: Progress,
+    seen: Lost,
 ) -> Iterator[Annotated]:
-    """Copy the images one by one, and yield what is to be written of each."""
+    """Copy the images one by one, and yield what is to be written of each; count outlines."""
     for frame in frames:
         data = frame.image.read_bytes()
         image = images.open_image(data, shown(frame.image))
@@ -63,6 +69,8 @@ def _items(
                 "tools/prepare_dataset.py, which turns the pixels"
             )
         labels = kitti.read_labels(frame.label, size=image.size, classes=classes)
+        labels = polygons.attach(labels, frame.label)
+        seen.outlines += sum(label.polygon is not None for label in labels)
         last = (image.size[0] - 1, image.size[1] - 1) * 2
         inside = [replace(label, bbox=tuple(map(min, label.bbox, last))) for label in labels]
         (folder / frame.image.name).write_bytes(data)

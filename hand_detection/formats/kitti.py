@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hand_detection import kitti
+from hand_detection import kitti, polygons
 from hand_detection.console import UserError
 from hand_detection.formats.base import Format, Found, Options, Size, Source, list_images
 from hand_detection.paths import shown
@@ -44,9 +44,9 @@ def _found(images: Path, labels: Path) -> Found:
 
 
 def read(source: Source, size: Size) -> list[kitti.Label]:
-    """The labels, as they stand in the file."""
+    """The labels, as they stand in the file, with their outlines in SRC/polygons if any."""
     path: Path = source.annotation
-    return kitti.parse_labels(path.read_bytes(), path, inside=False)
+    return polygons.attach(kitti.parse_labels(path.read_bytes(), path, inside=False), path)
 
 
 FORMAT = Format("SRC/images and SRC/labels, or KITTI's image_2 and label_2", find, read)

@@ -59,8 +59,9 @@ class Assessor:
             run / f"eval-val-{step}.json", result.record(self._config.name, prefix, step, "val")
         )
         numbers = result.numbers
+        masks = f"masks' AP {numbers[coco.MASK_AP]:.3f}, " if coco.MASK_AP in numbers else ""
         say(
             f"step {step}: AP {numbers[coco.AP]:.3f}, AP50 {numbers[coco.AP50]:.3f}, "
-            f"AP75 {numbers[coco.AP75]:.3f}, loss {losses['Loss/total_loss']:.3f} "
+            f"AP75 {numbers[coco.AP75]:.3f}, {masks}loss {losses['Loss/total_loss']:.3f} "
             f"on {len(result.images)} images" + (", the best so far" if is_best else "")
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hand_detection import batches, checkpoints, pipeline, schedule, tfrecords
+from hand_detection import batches, checkpoints, frames, pipeline, schedule, tfrecords
 from hand_detection.api import compat
 from hand_detection.console import Progress, UserError, say
 from hand_detection.evaluator import explain_misfit
@@ -66,6 +66,8 @@ def train(config: Any, run: Path, options: Options) -> bool:
     examples = tfrecords.examples_in(records)
     if examples < 1:
         raise UserError(f"no examples in {shown(records[0])}: run ./create_tfrecords.sh again")
+    pipeline.check_masks(config)
+    frames.require_masks(config.proto.train_input_reader, records)
     last = checkpoints.latest(run)
     step = last[1] if last else 0
     if step >= config.steps and step in best.evaluated(run):

@@ -69,7 +69,7 @@ def summarize(run: Path) -> dict[str, Any]:
         for tag, curve in _curves(run / folder).items()
     }
     # eval.sh writes to TensorBoard too, of other records perhaps; the files tell them apart.
-    for tag in coco.TAGS:
+    for tag in final["metrics"]:
         curves[f"eval/{tag}"] = [(step, metrics[step]["metrics"][tag]) for step in steps]
     kept = ("model", "batch_size", "learning_rate", "seed", "examples", "overrides", "records")
     return {
@@ -115,7 +115,8 @@ def _page(summary: dict[str, Any]) -> str:
         drawn.append(page.figure(charts.lines(series, "step", unit_y=metric), title))
     final, chosen = summary["final"], summary["best"]
     numbers = [
-        (tag, float(final["metrics"][tag]), float(chosen["metrics"][tag])) for tag in coco.TAGS
+        (tag, float(value), float(chosen["metrics"][tag]))
+        for tag, value in final["metrics"].items()
     ]
     overrides = ", ".join(
         f"{name} {' '.join(value) if isinstance(value, list) else value}"
