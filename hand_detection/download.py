@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import queue
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +20,7 @@ from hand_detection.console import Progress, UserError, warn
 from hand_detection.paths import shown
 
 CONNECT_SECONDS, STALL_SECONDS = 10.0, 30.0
+MOST_BYTES = 16 << 30  # of a file whose size is not known: a server may send without an end
 TRIES = 3  # of an address, one after another without a new byte
 _CHUNK = 1 << 18
 _NET_ERRORS = (
@@ -159,8 +162,7 @@ class _Transfer:
             headers["Range"] = f"bytes={have}-"
             if marks.get("validator"):
                 headers["If-Range"] = marks["validator"]
-        timeout = (CONNECT_SECONDS, self.stall)
-        with requests.get(self.url, headers=headers, stream=True, timeout=timeout) as response:
+        with self._ask(headers) as response:
             start = self._start(response, marks, have)
             if start is None:
                 return True  # everything is here already
@@ -168,6 +170,27 @@ class _Transfer:
                 files.write_json(self.state, {"url": self.url, "validator": _validator(response)})
             self._receive(response, start)
         return start > 0
+
+    def _ask(self, headers: dict[str, str]) -> requests.Response:
+        """The answer, its headers read: by a thread, for a server may drip them for ever."""
+        answers: queue.SimpleQueue[requests.Response | Exception] = queue.SimpleQueue()
+
+        def ask() -> None:
+            timeout = (CONNECT_SECONDS, self.stall)
+            try:
+                answer = requests.get(self.url, headers=headers, stream=True, timeout=timeout)
+            except Exception as error:
+                answer = error
+            answers.put(answer)
+
+        threading.Thread(target=ask, daemon=True).start()
+        try:
+            answer = answers.get(timeout=CONNECT_SECONDS + self.stall)
+        except queue.Empty:
+            raise _BrokenOffError("no answer within the time limit") from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def _start(self, response: requests.Response, marks: dict, have: int) -> int | None:
         """Where the answer's first byte belongs; None if nothing is missing."""
@@ -197,6 +220,8 @@ class _Transfer:
         if self.total is not None and total is not None and total != self.total:
             self.discard()
             raise _RefusedError(f"the file there has {total} bytes instead of {self.total}")
+        if total is not None and total > MOST_BYTES:
+            raise _RefusedError(f"the file there has {total} bytes: far too many")
         self.total = total if total is not None else self.total
         return start
 
@@ -213,6 +238,8 @@ class _Transfer:
         raw = response.raw
         read = getattr(raw, "read1", raw.read)
         have, mark, since = start, start, time.monotonic()
+        if not start:
+            self.partial.unlink(missing_ok=True)  # which may be a link to elsewhere
         with (
             self.partial.open("r+b" if start else "wb") as file,
             Progress(self.total, self.target.name, "B", initial=start, scale=True) as bar,
@@ -223,6 +250,8 @@ class _Transfer:
                     raise _RefusedError("the answer is a web page, not the file")
                 file.write(chunk)
                 have += len(chunk)
+                if have > MOST_BYTES:
+                    raise _RefusedError(f"{have} bytes came, and no end")
                 bar.update(len(chunk))
                 if time.monotonic() - since > self.stall:
                     if have - mark < self.stall * 1000:  # under 1 kB/s: as good as stalled

@@ -9,9 +9,12 @@ of what the archive holds (pipeline.config, frozen_inference_graph.pb, ...).
 from __future__ import annotations
 
 import argparse
+import errno
 import re
 import shutil
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hand_detection import console, download, files, models, pypi
@@ -19,6 +22,7 @@ from hand_detection.console import UserError, say
 from hand_detection.models import IMAGENET_BACKBONE, Checkpoint
 from hand_detection.paths import BUILD, PRETRAINED, shown
 
+_MAX_BYTES = 8 << 30  # that an archive unpacks to; the largest of the zoo has under 1 GB
 ZOO = "http://download.tensorflow.org/models/object_detection"
 
 # Google's MobileNet v1 1.0/224, trained on ImageNet, as a frozen graph inside another project's
@@ -112,15 +116,32 @@ def check_archive(archive: Path) -> None:
     """Read a .tar.gz to its end, which also checks gzip's own checksum.
 
     Raises:
-        UserError: it is damaged, or holds no checkpoint.
+        UserError: it is damaged, or not one checkpoint in a folder.
     """
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            names = [member.name for member in tar]
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise UserError(f"{archive.name} is damaged: {error}") from None
-    if not any(name.endswith("model.ckpt.index") for name in names):
+    names: set[str] = set()
+    size = 0
+    with _explain_damage(archive), tarfile.open(archive, "r:gz") as tar:
+        for member in tar:
+            size += member.size
+            if size > _MAX_BYTES:
+                raise UserError(f"{archive.name} unpacks to more than {_MAX_BYTES / 1e9:.0f} GB")
+            if member.name.lower() in names:
+                raise UserError(f"{archive.name} holds {member.name} twice, or in another case")
+            names.add(member.name.lower())
+    if sum(name.endswith("model.ckpt.index") for name in names) != 1:
         raise UserError(f"{archive.name} holds no model.ckpt.index: not a model zoo archive")
+
+
+@contextmanager
+def _explain_damage(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # tarfile and gzip raise many kinds on damage
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EROFS):
+            raise
+        raise UserError(f"{archive.name} is damaged: {error}") from None
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -131,12 +152,12 @@ def unpack(archive: Path, folder: Path) -> None:
     """
     check_archive(archive)
     with files.whole_folder(folder) as partial:
-        try:
-            with tarfile.open(archive, "r:gz") as tar:
-                tar.extractall(partial, filter="data")
-        except tarfile.TarError as error:
-            raise UserError(f"{archive.name} cannot be unpacked: {error}") from None
-        [index] = partial.rglob("model.ckpt.index")
+        with _explain_damage(archive), tarfile.open(archive, "r:gz") as tar:
+            tar.extractall(partial, filter="data")
+        found = [path for path in partial.rglob("model.ckpt.index") if path.is_file()]
+        if len(found) != 1:
+            raise UserError(f"{archive.name} holds no model.ckpt.index: not a model zoo archive")
+        [index] = found
         for path in list(index.parent.iterdir()):
             if index.parent != partial:
                 path.replace(partial / path.name)
