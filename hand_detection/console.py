@@ -14,6 +14,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 T = TypeVar("T")
+_LONGEST = 2000  # characters of a message: some quote what they were given
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -68,7 +69,9 @@ def _abandon_output() -> None:
 
 
 def one_line(text: str) -> str:
-    """`text` in one line; what a terminal would obey instead of show is escaped."""
+    """`text` in one line; what a terminal would obey is escaped, the middle of a novel left out."""
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], " ".join(text.split()))
 
 

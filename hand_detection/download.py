@@ -251,6 +251,7 @@ class _Transfer:
                 file.write(chunk)
                 have += len(chunk)
                 if have > MOST_BYTES:
+                    self.discard()
                     raise _RefusedError(f"{have} bytes came, and no end")
                 bar.update(len(chunk))
                 if time.monotonic() - since > self.stall:

@@ -175,7 +175,7 @@ def read_member(file: zipfile.ZipFile, member: zipfile.ZipInfo, count: int = -1)
     try:
         with file.open(member) as opened:
             return opened.read(count)
-    except _ZIP_ERRORS as error:
+    except (*_ZIP_ERRORS, OSError) as error:
         raise UserError(
             f"{shown(file.filename)}: {member.filename} is damaged ({error}): "
             "remove the archive and fetch it again"

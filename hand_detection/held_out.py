@@ -53,7 +53,8 @@ def _trained_frames(run: Path) -> set[str] | None:
     if not (run / "run.json").is_file():
         return None
     frames: set[str] = set()
-    for entry in files.read_json(run / "run.json"):
+    entries = files.read_json(run / "run.json")
+    for entry in entries if isinstance(entries, list) else [None]:
         try:
             folder, sha256 = entry["records"]["folder"], entry["records"]["manifest_sha256"]
         except (TypeError, KeyError):

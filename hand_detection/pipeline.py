@@ -17,7 +17,7 @@ from google.protobuf import descriptor, text_format
 
 from hand_detection import models
 from hand_detection.api import compat
-from hand_detection.console import UserError
+from hand_detection.console import UserError, is_text
 from hand_detection.paths import ROOT, shown
 
 
@@ -116,7 +116,7 @@ def override(proto: Any, setting: str) -> None:
         UserError: no such field, or no such value for it.
     """
     key, equals, value = setting.partition("=")
-    if not equals:
+    if not equals or not is_text(setting):
         raise UserError(f"{setting!r} is not KEY=VALUE, e.g. train_config.batch_size=8")
     message = proto
     *parents, last = key.strip().split(".")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import gzip
 import re
 import shutil
 import tarfile
@@ -118,13 +119,14 @@ def check_archive(archive: Path) -> None:
     Raises:
         UserError: it is damaged, or not one checkpoint in a folder.
     """
-    names: set[str] = set()
-    size = 0
-    with _explain_damage(archive), tarfile.open(archive, "r:gz") as tar:
-        for member in tar:
-            size += member.size
-            if size > _MAX_BYTES:
+    with _explain_damage(archive, "is damaged"), gzip.open(archive) as file:
+        # To its end, where the checksum stands: tarfile stops before.
+        while file.read(1 << 20):
+            if file.tell() > _MAX_BYTES:
                 raise UserError(f"{archive.name} unpacks to more than {_MAX_BYTES / 1e9:.0f} GB")
+    names: set[str] = set()
+    with _explain_damage(archive, "is damaged"), tarfile.open(archive, "r:gz") as tar:
+        for member in tar:
             if member.name.lower() in names:
                 raise UserError(f"{archive.name} holds {member.name} twice, or in another case")
             names.add(member.name.lower())
@@ -133,15 +135,20 @@ def check_archive(archive: Path) -> None:
 
 
 @contextmanager
-def _explain_damage(archive: Path) -> Iterator[None]:
+def _explain_damage(archive: Path, what: str) -> Iterator[None]:
+    """Turn whatever tarfile and gzip raise into "ARCHIVE WHAT: ...", but for a disk's own errors.
+
+    Raises:
+        UserError: something went wrong in the block.
+    """
     try:
         yield
     except (UserError, MemoryError):
         raise
-    except Exception as error:  # tarfile and gzip raise many kinds on damage
+    except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EROFS):
             raise
-        raise UserError(f"{archive.name} is damaged: {error}") from None
+        raise UserError(f"{archive.name} {what}: {error}") from None
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -152,7 +159,10 @@ def unpack(archive: Path, folder: Path) -> None:
     """
     check_archive(archive)
     with files.whole_folder(folder) as partial:
-        with _explain_damage(archive), tarfile.open(archive, "r:gz") as tar:
+        with (
+            _explain_damage(archive, "cannot be unpacked"),
+            tarfile.open(archive, "r:gz") as tar,
+        ):
             tar.extractall(partial, filter="data")
         found = [path for path in partial.rglob("model.ckpt.index") if path.is_file()]
         if len(found) != 1:
