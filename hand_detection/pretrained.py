@@ -67,6 +67,9 @@ def main() -> None:
         chosen = [checkpoint for checkpoint in chosen if checkpoint.offline]
 
     with files.sole_writer(PRETRAINED):
+        if len(chosen) == 1:
+            get(chosen[0])
+            chosen = []
         failed = [checkpoint for checkpoint in chosen if not _try_to_get(checkpoint)]
     if failed:
         raise UserError(

@@ -65,6 +65,10 @@ def judge(parser: Parser, data: bytes, sandbox: Path) -> str:
             assert len(line) < 5000, f"refused with {len(line)} characters"
             line.encode()
             verdict = REFUSED
+        except OSError as error:
+            # The system's word, such as a name that is too long: `console.run` makes it a line.
+            assert error.strerror, "an error of the system without a word"
+            verdict = REFUSED
     found = {path.relative_to(sandbox).as_posix() for path in _outside(sandbox, inside)}
     assert not found, f"written outside of the target: {found}"
     return verdict
