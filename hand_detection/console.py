@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -14,6 +15,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 T = TypeVar("T")
+_GRACE_SECONDS = 10.0  # from SIGTERM to the end, whatever is waited for
 _LONGEST = 2000  # characters of a message: some quote what they were given
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -70,9 +72,9 @@ def _abandon_output() -> None:
 
 def one_line(text: str) -> str:
     """`text` in one line; what a terminal would obey is escaped, the middle of a novel left out."""
-    if len(text) > _LONGEST:
-        text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
-    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], " ".join(text.split()))
+    line = _CONTROL.sub(lambda match: ascii(match[0])[1:-1], " ".join(text.split()))
+    half = _LONGEST // 2
+    return line if len(line) <= _LONGEST else f"{line[:half]} ... {line[-half:]}"
 
 
 def is_text(name: str) -> bool:
@@ -82,6 +84,11 @@ def is_text(name: str) -> bool:
 
 def _raise_on_sigterm(signum: int, frame: object) -> None:
     print("terminated", file=sys.stderr)
+    # A pool whose workers got the signal too may wait for them for ever: then without clearing up,
+    # which the next run does.
+    at_last = threading.Timer(_GRACE_SECONDS, os._exit, (128 + signum,))
+    at_last.daemon = True
+    at_last.start()
     sys.exit(128 + signum)
 
 

@@ -6,12 +6,10 @@ video; `prepare` makes a data set in the KITTI layout from it.
 
 from __future__ import annotations
 
-import io
 import lzma
 import re
 import stat
 import struct
-import warnings
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -26,7 +24,7 @@ from hand_detection.paths import shown
 ARCHIVE = "egohands_data.zip"
 ADDRESSES = (
     f"http://vision.soic.indiana.edu/egohands_files/{ARCHIVE}",
-    f"http://web.archive.org/web/20200713164330id_/"
+    f"https://web.archive.org/web/20200713164330id_/"
     f"http://vision.soic.indiana.edu/egohands_files/{ARCHIVE}",
 )
 CLASS = "hand"
@@ -198,31 +196,25 @@ def read_polygons(data: bytes, video: str, frames: int) -> list[list[np.ndarray]
     Raises:
         UserError: the file is not as it should be; names the video and the record.
     """
-    import scipy.io  # here: half a second that -h need not wait for
-
     where = f"video {video}: polygons.mat"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            data = matfile.bounded(data, "polygons", _MAX_BYTES)
-            variables = scipy.io.loadmat(io.BytesIO(data), variable_names=["polygons"])
-    except Exception as error:  # the reader raises whatever a damaged file leads it into
-        raise UserError(f"{where} is not a MATLAB 5 file: {error}") from None
-    records = variables.get("polygons")
-    if records is None:
+        found = matfile.read_struct(data, "polygons", _MAX_BYTES)
+    except ValueError as error:
+        raise UserError(f"{where} is not a MATLAB 5 file of polygons: {error}") from None
+    if found is None:
         raise UserError(f"{where} has no variable 'polygons'")
-    missing = [name for name in _FIELDS if name not in (records.dtype.names or ())]
+    missing = [name for name in _FIELDS if name not in found.fields]
     if missing:
         raise UserError(f"{where}: polygons has no field {', '.join(missing)}")
-    if records.shape not in ((1, frames), (frames, 1)):
+    if found.shape not in ((1, frames), (frames, 1)):
         raise UserError(
-            f"{where} has {records.size} records, shape {records.shape}, for {frames} frames"
+            f"{where} has {len(found.records)} records, shape {found.shape}, for {frames} frames"
         )
     hands = []
-    for number, record in enumerate(records.ravel(), start=1):
+    for number, record in enumerate(found.records, start=1):
         polygons = []
         for name in _FIELDS:
-            polygon = np.asarray(record[name])
+            polygon = record[name]
             problem = _problem(polygon)
             if problem:
                 raise UserError(f"{where}, record {number}, {name}: {problem}")
@@ -233,8 +225,6 @@ def read_polygons(data: bytes, video: str, frames: int) -> list[list[np.ndarray]
 
 
 def _problem(polygon: np.ndarray) -> str:
-    if not (np.issubdtype(polygon.dtype, np.integer) or np.issubdtype(polygon.dtype, np.floating)):
-        return f"{polygon.dtype} where numbers should be"
     if polygon.size and (polygon.ndim != 2 or polygon.shape[1] != 2):
         return f"shape {polygon.shape} where a polygon has (N, 2)"
     if not np.isfinite(polygon).all():

@@ -24,7 +24,7 @@ from hand_detection.models import IMAGENET_BACKBONE, Checkpoint
 from hand_detection.paths import BUILD, PRETRAINED, shown
 
 _MAX_BYTES = 8 << 30  # that an archive unpacks to; the largest of the zoo has under 1 GB
-ZOO = "http://download.tensorflow.org/models/object_detection"
+ZOO = "https://download.tensorflow.org/models/object_detection"
 
 # Google's MobileNet v1 1.0/224, trained on ImageNet, as a frozen graph inside another project's
 # package (MIT). Its backbone tensors bear TF-slim's own variable names.
