@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import queue
 import re
@@ -164,7 +165,8 @@ class _Transfer:
             if marks.get("validator"):
                 headers["If-Range"] = marks["validator"]
         stream = _in_time(self._stream(headers), CONNECT_SECONDS + self.stall, self.stall)
-        with next(stream) as response:
+        with contextlib.closing(stream):
+            response = next(stream)
             start = self._start(response, marks, have)
             if start is None:
                 return True  # everything is here already
@@ -267,29 +269,42 @@ def _in_time(items: Iterator[Any], first: float, then: float) -> Iterator[Any]:
         _BrokenOffError: an item took longer; and whatever `items` raises.
     """
     made: queue.Queue[Any] = queue.Queue(maxsize=8)
+    given_up = threading.Event()
     end = object()
+
+    def put(item: Any) -> None:
+        while not given_up.is_set():
+            with contextlib.suppress(queue.Full):
+                made.put(item, timeout=0.2)
+                return
 
     def make() -> None:
         try:
-            for item in items:
-                made.put(item)
-            made.put(end)
+            with contextlib.closing(items):  # here: to close what another thread reads would wait
+                for item in items:
+                    put(item)
+                    if given_up.is_set():
+                        return
+            put(end)
         except Exception as error:
-            made.put(error)
+            put(error)
 
     threading.Thread(target=make, daemon=True).start()
     seconds, what = first, "no answer"
-    while True:
-        try:
-            item = made.get(timeout=seconds)
-        except queue.Empty:
-            raise _BrokenOffError(f"{what} within the time limit") from None
-        if item is end:
-            return
-        if isinstance(item, Exception):
-            raise item
-        yield item
-        seconds, what = then, "no data"
+    try:
+        while True:
+            try:
+                item = made.get(timeout=seconds)
+            except queue.Empty:
+                raise _BrokenOffError(f"{what} within the time limit") from None
+            if item is end:
+                return
+            if isinstance(item, Exception):
+                raise item
+            yield item
+            seconds, what = then, "no data"
+    finally:
+        given_up.set()
 
 
 def _problem(
