@@ -39,6 +39,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.part:
         PARTS[arguments.part](arguments.folder)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"peak {peak:.0f}")
         return
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         work = Path(folder)
@@ -48,10 +50,9 @@ def main() -> None:
         for part in PARTS:
             started = time.monotonic()
             command = [sys.executable, __file__, "--part", part, "--folder", folder]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            # Of all children so far, the largest: so the parts stand in the order of their need.
-            peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-            print(f"| {part} | {time.monotonic() - started:.0f} s | {peak:.0f} MB |", flush=True)
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            peak = done.stdout.split()[-1]
+            print(f"| {part} | {time.monotonic() - started:.0f} s | {peak} MB |", flush=True)
 
 
 def make_frames(data: Path, count: int) -> None:
