@@ -11,9 +11,9 @@ fi
 cd "$(dirname "${BASH_SOURCE[0]}")"
 ./install.sh
 stamp=.venv/tests-installed.txt
-if ! cmp -s tests/requirements.txt "$stamp"; then
+if ! cmp -s tests/requirements.lock "$stamp"; then
   .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps \
-    --requirement tests/requirements.txt
-  cp tests/requirements.txt "$stamp"
+    --require-hashes --only-binary :all: --requirement tests/requirements.lock
+  cp tests/requirements.lock "$stamp"
 fi
 exec .venv/bin/python -m pytest "$@"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -281,7 +281,7 @@ def _is_integer(value: Any) -> bool:
 
 def _is_finite(value: Any) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value)
+    return number and abs(value) <= sys.float_info.max  # so is no NaN; an int may be larger
 
 
 def _boxes(values: np.ndarray, found: Sequence[Rle] | None) -> Boxes:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -12,6 +15,9 @@ from typing import TypeVar
 from tqdm import tqdm
 
 T = TypeVar("T")
+_GRACE_SECONDS = 10.0  # from SIGTERM to the end, whatever is waited for
+_LONGEST = 2000  # characters of a message: some quote what they were given
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class UserError(Exception):
@@ -26,29 +32,63 @@ def run(main: Callable[[], int | None]) -> None:
     bug of ours and keeps its traceback.
     """
     signal.signal(signal.SIGTERM, _raise_on_sigterm)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # of file names that are not UTF-8
     try:
         status = main() or 0
         sys.stdout.flush()
     except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        status = 1
+        status = _fail(str(error))
+    except MemoryError:
+        status = _fail("the memory ran out: close other programs, or try smaller data")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = 128 + signal.SIGINT
     except BrokenPipeError:
         # The reader of our output (head, less) went away: not an error of ours.
-        sys.stderr.close()
+        _abandon_output()
         status = 128 + signal.SIGPIPE
     except OSError as error:
         # A full disk, a read-only folder, a missing permission: the user's to mend.
         where = f": {error.filename}" if error.filename else ""
-        print(f"error: {error.strerror or error}{where}", file=sys.stderr)
-        status = 1
+        status = _fail(f"{error.strerror or error}{where}")
     sys.exit(status)
+
+
+def _fail(text: str) -> int:
+    """Say `text` in one line on stderr; the exit status of a step that failed."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _abandon_output()
+    print(f"error: {one_line(text)}", file=sys.stderr)
+    return 1
+
+
+def _abandon_output() -> None:
+    """Where stdout cannot be written, Python's own flush at the end would complain of it too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def one_line(text: str) -> str:
+    """`text` in one line; what a terminal would obey is escaped, the middle of a novel left out."""
+    line = _CONTROL.sub(lambda match: ascii(match[0])[1:-1], " ".join(text.split()))
+    half = _LONGEST // 2
+    return line if len(line) <= _LONGEST else f"{line[:half]} ... {line[-half:]}"
+
+
+def is_text(name: str) -> bool:
+    """Whether a name can be shown and encoded: no control characters, no bytes beside UTF-8."""
+    return not _CONTROL.search(name)
 
 
 def _raise_on_sigterm(signum: int, frame: object) -> None:
     print("terminated", file=sys.stderr)
+    # A pool whose workers got the signal too may wait for them for ever: then without clearing up,
+    # which the next run does.
+    at_last = threading.Timer(_GRACE_SECONDS, os._exit, (128 + signum,))
+    at_last.daemon = True
+    at_last.start()
     sys.exit(128 + signum)
 
 

@@ -127,7 +127,8 @@ def read_image(path: Path) -> Image.Image:
     data = path.read_bytes()
     size = images.open_image(data, shown(path)).size
     picture, _, _ = images.decode(data, shown(path), size)
-    return ImageOps.exif_transpose(picture).convert("RGB")
+    with images.explain_damage(shown(path)):
+        return ImageOps.exif_transpose(picture).convert("RGB")
 
 
 def _targets(sources: list[Path], output: Path) -> list[Path]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import queue
 import re
 import shutil
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from hand_detection.console import Progress, UserError, warn
 from hand_detection.paths import shown
 
 CONNECT_SECONDS, STALL_SECONDS = 10.0, 30.0
+MOST_BYTES = 16 << 30  # of a file whose size is not known: a server may send without an end
 TRIES = 3  # of an address, one after another without a new byte
 _CHUNK = 1 << 18
 _NET_ERRORS = (
@@ -106,9 +110,10 @@ def _persist(
             if not problem:
                 return
             transfer.discard()
-            if not resumed:
+            if not resumed and transfer.total is not None:
                 raise _RefusedError(f"the file fetched {problem}")
-            reason = f"the file put together from two transfers {problem}"
+            # Cut, perhaps, where the server did not say how long it is.
+            reason = f"the file put together {problem}" if resumed else f"the file {problem}"
         except _BrokenOffError as error:
             reason = str(error)
         except _NET_ERRORS as error:
@@ -159,15 +164,27 @@ class _Transfer:
             headers["Range"] = f"bytes={have}-"
             if marks.get("validator"):
                 headers["If-Range"] = marks["validator"]
-        timeout = (CONNECT_SECONDS, self.stall)
-        with requests.get(self.url, headers=headers, stream=True, timeout=timeout) as response:
+        stream = _in_time(self._stream(headers), CONNECT_SECONDS + self.stall, self.stall)
+        with contextlib.closing(stream):
+            response = next(stream)
             start = self._start(response, marks, have)
             if start is None:
                 return True  # everything is here already
             if not start:
                 files.write_json(self.state, {"url": self.url, "validator": _validator(response)})
-            self._receive(response, start)
+            self._receive(stream, start)
         return start > 0
+
+    def _stream(self, headers: dict[str, str]) -> Iterator[Any]:
+        """The answer, its headers read, and then the bytes as they come."""
+        timeout = (CONNECT_SECONDS, self.stall)
+        with requests.get(self.url, headers=headers, stream=True, timeout=timeout) as response:
+            yield response
+            # Raw: a server that calls a .tar.gz "gzip encoded" must not have it unpacked. And
+            # read1, which returns what has come: read would wait for a full chunk.
+            read = getattr(response.raw, "read1", response.raw.read)
+            while chunk := read(_CHUNK, decode_content=False):
+                yield chunk
 
     def _start(self, response: requests.Response, marks: dict, have: int) -> int | None:
         """Where the answer's first byte belongs; None if nothing is missing."""
@@ -197,10 +214,12 @@ class _Transfer:
         if self.total is not None and total is not None and total != self.total:
             self.discard()
             raise _RefusedError(f"the file there has {total} bytes instead of {self.total}")
+        if total is not None and total > MOST_BYTES:
+            raise _RefusedError(f"the file there has {total} bytes: far too many")
         self.total = total if total is not None else self.total
         return start
 
-    def _receive(self, response: requests.Response, start: int) -> None:
+    def _receive(self, chunks: Iterator[bytes], start: int) -> None:
         if self.total is not None:
             free = shutil.disk_usage(self.partial.parent).free
             if free < self.total - start:
@@ -208,21 +227,22 @@ class _Transfer:
                     f"{self.target.name} needs {(self.total - start) / 1e6:,.0f} MB, but the disk "
                     f"of {shown(self.target.parent)} has {free / 1e6:,.0f} MB left"
                 )
-        # Raw: a server that calls a .tar.gz "gzip encoded" must not have it unpacked. And
-        # read1, which returns what has come: read would wait for a full chunk.
-        raw = response.raw
-        read = getattr(raw, "read1", raw.read)
         have, mark, since = start, start, time.monotonic()
+        if not start:
+            self.partial.unlink(missing_ok=True)  # which may be a link to elsewhere
         with (
             self.partial.open("r+b" if start else "wb") as file,
             Progress(self.total, self.target.name, "B", initial=start, scale=True) as bar,
         ):
             file.seek(start)
-            while chunk := read(_CHUNK, decode_content=False):
+            for chunk in chunks:
                 if not have and chunk.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
                     raise _RefusedError("the answer is a web page, not the file")
                 file.write(chunk)
                 have += len(chunk)
+                if have > MOST_BYTES:
+                    self.discard()
+                    raise _RefusedError(f"{have} bytes came, and no end")
                 bar.update(len(chunk))
                 if time.monotonic() - since > self.stall:
                     if have - mark < self.stall * 1000:  # under 1 kB/s: as good as stalled
@@ -233,6 +253,58 @@ class _Transfer:
         if self.total is not None and have > self.total:
             self.discard()
             raise _BrokenOffError(f"{have} bytes came instead of {self.total}")
+
+
+def _in_time(items: Iterator[Any], first: float, then: float) -> Iterator[Any]:
+    """`items`, made by a thread of its own, none of which may take too long.
+
+    The time-outs of a connection begin anew with every byte, so that a server which drips
+    headers, or the length of a chunk, could hold one for ever.
+
+    Args:
+        items: the bytes and what comes with them.
+        first, then: seconds for the first item and for each further one.
+
+    Raises:
+        _BrokenOffError: an item took longer; and whatever `items` raises.
+    """
+    made: queue.Queue[Any] = queue.Queue(maxsize=8)
+    given_up = threading.Event()
+    end = object()
+
+    def put(item: Any) -> None:
+        while not given_up.is_set():
+            with contextlib.suppress(queue.Full):
+                made.put(item, timeout=0.2)
+                return
+
+    def make() -> None:
+        try:
+            with contextlib.closing(items):  # here: to close what another thread reads would wait
+                for item in items:
+                    put(item)
+                    if given_up.is_set():
+                        return
+            put(end)
+        except Exception as error:
+            put(error)
+
+    threading.Thread(target=make, daemon=True).start()
+    seconds, what = first, "no answer"
+    try:
+        while True:
+            try:
+                item = made.get(timeout=seconds)
+            except queue.Empty:
+                raise _BrokenOffError(f"{what} within the time limit") from None
+            if item is end:
+                return
+            if isinstance(item, Exception):
+                raise item
+            yield item
+            seconds, what = then, "no data"
+    finally:
+        given_up.set()
 
 
 def _problem(

@@ -6,9 +6,10 @@ video; `prepare` makes a data set in the KITTI layout from it.
 
 from __future__ import annotations
 
-import io
+import lzma
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -16,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
+from hand_detection import matfile
 from hand_detection.console import UserError
 from hand_detection.paths import shown
 
 ARCHIVE = "egohands_data.zip"
 ADDRESSES = (
     f"http://vision.soic.indiana.edu/egohands_files/{ARCHIVE}",
-    f"http://web.archive.org/web/20200713164330id_/"
+    f"https://web.archive.org/web/20200713164330id_/"
     f"http://vision.soic.indiana.edu/egohands_files/{ARCHIVE}",
 )
 CLASS = "hand"
@@ -51,6 +53,18 @@ _FIELDS = ("myleft", "myright", "yourleft", "yourright")
 _MEMBER = re.compile(r"_LABELLED_SAMPLES/(\w+)/(frame_\d+\.jpg|polygons\.mat)", re.ASCII)
 _FRAME_NAME = re.compile(r"(\w+)_frame_\d+", re.ASCII)
 _MAX_BYTES = 64 << 20  # of one image or polygons.mat; real ones have 0.4 MB
+_MAX_RATIO = 200  # of a member's bytes to its packed ones; a JPEG's is 1
+# What zipfile raises on damage, beside BadZipFile.
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 def split_of(video: str) -> str:
@@ -85,16 +99,17 @@ def read_index(archive: Path) -> list[Video]:
     Raises:
         UserError: the file is not a whole EgoHands archive.
     """
+    if not archive.is_file():
+        raise UserError(f"there is no archive {shown(archive)}")
     try:
         with zipfile.ZipFile(archive) as file:
             members = file.infolist()
-    except FileNotFoundError:
-        raise UserError(f"there is no archive {shown(archive)}") from None
-    except zipfile.BadZipFile as error:
+    except _ZIP_ERRORS as error:
         raise UserError(
             f"{shown(archive)} is not a whole zip archive ({error}): remove it and fetch it again"
         ) from None
     found: dict[str, dict[str, zipfile.ZipInfo]] = {}
+    spelled: dict[str, str] = {}
     for member in members:
         match = _MEMBER.fullmatch(member.filename)
         if not match:
@@ -104,6 +119,15 @@ def read_index(archive: Path) -> list[Video]:
             raise UserError(f"{where} is a symbolic link, not a file")
         if member.file_size > _MAX_BYTES:
             raise UserError(f"{where} has {member.file_size} bytes: too many for this data set")
+        if member.file_size > 4096 + _MAX_RATIO * member.compress_size:
+            raise UserError(
+                f"{where} has {member.file_size} bytes, packed {member.compress_size}: a zip bomb?"
+            )
+        if spelled.setdefault(member.filename.lower(), member.filename) != member.filename:
+            raise UserError(
+                f"{where} and {spelled[member.filename.lower()]} differ in case alone: on some "
+                "disks one would take the other's place"
+            )
         video = found.setdefault(match[1], {})
         if match[2] in video:
             raise UserError(f"{where} is in the archive twice")
@@ -113,6 +137,7 @@ def read_index(archive: Path) -> list[Video]:
             f"{shown(archive)} is no EgoHands archive: it has no "
             "_LABELLED_SAMPLES/<VIDEO>/frame_NNNN.jpg"
         )
+    _refuse_overlap(archive, members)
     videos = []
     for name in sorted(found):
         polygons = found[name].pop("polygons.mat", None)
@@ -125,16 +150,30 @@ def read_index(archive: Path) -> list[Video]:
     return videos
 
 
+def _refuse_overlap(archive: Path, members: list[zipfile.ZipInfo]) -> None:
+    """Refuse an archive whose members overlap, as a small bomb's do."""
+    packed, size = sum(member.compress_size for member in members), archive.stat().st_size
+    if packed > size:
+        raise UserError(
+            f"{shown(archive)} has members of {packed} bytes in a file of {size}: a zip bomb?"
+        )
+
+
 def read_member(file: zipfile.ZipFile, member: zipfile.ZipInfo, count: int = -1) -> bytes:
     """The bytes of a member of an open archive, checked against its CRC; or the first `count`.
 
     Raises:
         UserError: it is damaged.
     """
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise UserError(
+            f"{shown(file.filename)}: {member.filename} is compressed by method "
+            f"{member.compress_type}: EgoHands' own is 8, or 0 for none"
+        )
     try:
         with file.open(member) as opened:
             return opened.read(count)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (*_ZIP_ERRORS, OSError) as error:
         raise UserError(
             f"{shown(file.filename)}: {member.filename} is damaged ({error}): "
             "remove the archive and fetch it again"
@@ -157,28 +196,25 @@ def read_polygons(data: bytes, video: str, frames: int) -> list[list[np.ndarray]
     Raises:
         UserError: the file is not as it should be; names the video and the record.
     """
-    import scipy.io  # here: half a second that -h need not wait for
-
     where = f"video {video}: polygons.mat"
     try:
-        variables = scipy.io.loadmat(io.BytesIO(data), variable_names=["polygons"])
-    except Exception as error:  # the reader raises whatever a damaged file leads it into
-        raise UserError(f"{where} is not a MATLAB 5 file: {error}") from None
-    records = variables.get("polygons")
-    if records is None:
+        found = matfile.read_struct(data, "polygons", _MAX_BYTES)
+    except ValueError as error:
+        raise UserError(f"{where} is not a MATLAB 5 file of polygons: {error}") from None
+    if found is None:
         raise UserError(f"{where} has no variable 'polygons'")
-    missing = [name for name in _FIELDS if name not in (records.dtype.names or ())]
+    missing = [name for name in _FIELDS if name not in found.fields]
     if missing:
         raise UserError(f"{where}: polygons has no field {', '.join(missing)}")
-    if records.shape not in ((1, frames), (frames, 1)):
+    if found.shape not in ((1, frames), (frames, 1)):
         raise UserError(
-            f"{where} has {records.size} records, shape {records.shape}, for {frames} frames"
+            f"{where} has {len(found.records)} records, shape {found.shape}, for {frames} frames"
         )
     hands = []
-    for number, record in enumerate(records.ravel(), start=1):
+    for number, record in enumerate(found.records, start=1):
         polygons = []
         for name in _FIELDS:
-            polygon = np.asarray(record[name])
+            polygon = record[name]
             problem = _problem(polygon)
             if problem:
                 raise UserError(f"{where}, record {number}, {name}: {problem}")
@@ -189,8 +225,6 @@ def read_polygons(data: bytes, video: str, frames: int) -> list[list[np.ndarray]
 
 
 def _problem(polygon: np.ndarray) -> str:
-    if not (np.issubdtype(polygon.dtype, np.integer) or np.issubdtype(polygon.dtype, np.floating)):
-        return f"{polygon.dtype} where numbers should be"
     if polygon.size and (polygon.ndim != 2 or polygon.shape[1] != 2):
         return f"shape {polygon.shape} where a polygon has (N, 2)"
     if not np.isfinite(polygon).all():

@@ -169,7 +169,7 @@ def _beside(path: Path) -> Subject:
     record = path.parent / export.RECORD
     if not record.is_file() or path.suffix == ".json":
         return Subject(path, path.stem, path.parent, None, None)
-    made_from = files.read_json(record)
+    made_from = files.read_json(record, "checkpoint", "step")
     run = checkpoints.run_of(paths.ROOT / made_from["checkpoint"])
     return Subject(path, path.stem, path.parent, made_from["step"], run)
 

@@ -121,7 +121,7 @@ class Evaluator:
         self.label_map = reader.label_map_path
         self.classes = labelmap.read_label_map(Path(self.label_map))
         self._graph = tf.Graph()
-        with self._graph.as_default():
+        with pipeline.explain_refusal(config), self._graph.as_default():
             self._build(tf)
         self._session = tf.Session(graph=self._graph)
 
@@ -183,7 +183,8 @@ class Evaluator:
         self._session.run([self._iterator.initializer, self._tables])
         while True:
             try:
-                batch = self._session.run(self._fetches)
+                with frames.explain_damage(self.records):
+                    batch = self._session.run(self._fetches)
             except tf.errors.OutOfRangeError:
                 return
             yield [

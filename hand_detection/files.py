@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -22,18 +24,20 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` once the block succeeds.
 
     The temporary name is the same at every try, so a killed run leaves at most one of
-    them, and the next run overwrites it.
+    them, and the next run overwrites it. Two that write one file take turns.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with _held(temporary, os.O_RDWR | os.O_CREAT):
+        try:
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException as error:
+            temporary.unlink(missing_ok=True)
+            _name(error, path)
+            raise
 
 
 @contextmanager
@@ -44,24 +48,73 @@ def whole_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     the two renames is mended by `mend_folder`.
 
     Raises:
-        UserError: `path` exists already, and not `replace`.
+        UserError: `path` exists already, and not `replace`; or another run is at it.
     """
     if path.exists() and not replace:
         raise UserError(f"{shown(path)} is there already: move it away or name another folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
-    if temporary.exists():
-        shutil.rmtree(temporary)
-    temporary.mkdir()
     try:
-        yield temporary
-        if path.exists():
-            path.rename(_replaced(path))
-        temporary.rename(path)
-        mend_folder(path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        with _held(temporary, os.O_RDONLY | os.O_DIRECTORY, fcntl.LOCK_NB):
+            for left in temporary.iterdir():  # by a run that was killed
+                shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+            try:
+                yield temporary
+                if path.exists():
+                    path.rename(_replaced(path))
+                temporary.rename(path)
+            except BaseException as error:
+                shutil.rmtree(temporary, ignore_errors=True)
+                _name(error, path)
+                raise
+            finally:
+                if replace:
+                    mend_folder(path)
+    except _HeldError:
+        raise UserError(
+            f"another run is writing {shown(path)}: wait for it to end, or stop it"
+        ) from None
+
+
+class _HeldError(Exception):
+    """Another process holds the lock."""
+
+
+@contextmanager
+def _held(path: Path, flags: int, wait: int = 0) -> Iterator[None]:
+    """Open and lock a temporary file or folder, made if it is not there.
+
+    The lock is on the thing itself, so it leaves nothing behind and goes with the process.
+    What stands there as something else, such as a link to elsewhere, is removed first.
+    """
+    while True:
+        if flags & os.O_DIRECTORY and not path.is_symlink():
+            path.mkdir(exist_ok=True)
+        try:
+            handle = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                raise
+            path.unlink()
+            continue
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | wait)
+            except BlockingIOError:
+                raise _HeldError from None
+            # Who held it before has renamed or removed it: then another one is wanted.
+            if not path.exists() or not os.path.samestat(os.fstat(handle), path.stat()):
+                continue
+            yield
+            return
+        finally:
+            os.close(handle)
+
+
+def _name(error: BaseException, path: Path) -> None:
+    """Tell a write error, which knows no file, what was written: the disk that is full."""
+    if isinstance(error, OSError) and error.filename is None:
+        error.filename = shown(path)
 
 
 def mend_folder(path: Path) -> None:
@@ -98,18 +151,20 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """The value in the JSON file `path`.
+def read_json(path: Path, *keys: str) -> Any:
+    """The value in the JSON file `path`; with `keys`, an object that has them all.
 
     Raises:
-        UserError: the file is not JSON.
+        UserError: the file is not JSON, or no such object.
     """
+    wrong = f"{shown(path)} is not a JSON file that this project wrote"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{shown(path)} is not a JSON file that this project wrote: {error}"
-        ) from None
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{wrong}: {error}") from None
+    if keys and not (isinstance(value, dict) and value.keys() >= set(keys)):
+        raise UserError(f"{wrong}: it has no {' and '.join(keys)}")
+    return value
 
 
 def sha256(path: Path) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hand_detection import coco, masks
+from hand_detection import coco, masks, tfrecords
 from hand_detection.api import compat
 from hand_detection.console import UserError
 from hand_detection.paths import shown
@@ -74,6 +75,32 @@ def dataset(
     return files.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
+@contextmanager
+def explain_damage(records: Sequence[Path]) -> Iterator[None]:
+    """Turn TensorFlow's error while it works on `records` into one that a user can act on.
+
+    The end of the records (OutOfRangeError) is passed on: to most readers it is none.
+
+    Raises:
+        UserError: a record is damaged; or the disk is full, the memory ran out, ...
+    """
+    tf = compat.activate()
+    try:
+        yield
+    except tf.errors.OutOfRangeError:
+        raise
+    except tf.errors.OpError as error:
+        for folder in {path.parent for path in records}:
+            if (folder / tfrecords.MANIFEST).exists():
+                tfrecords.verify(folder, full=True)  # names the file that was changed
+        lines = [line.strip() for line in error.message.splitlines()]
+        said = [line for line in lines if line and "root error" not in line]
+        raise UserError(
+            f"TensorFlow stopped on the records of {shown(records[0].parent)}: "
+            f"{said[0] if said else type(error).__name__}"
+        ) from None
+
+
 def iterate(
     records: Sequence[Path], label_map: str, *, pictures: bool, with_masks: bool = False
 ) -> Iterator[tuple[coco.Image, np.ndarray | None]]:
@@ -87,7 +114,8 @@ def iterate(
         session.run([iterator.initializer, tf.tables_initializer()])
         while True:
             try:
-                frame = session.run(following)
+                with explain_damage(records):
+                    frame = session.run(following)
             except tf.errors.OutOfRangeError:
                 return
             yield image_of(frame, NO_DETECTIONS), frame.get("image")

@@ -53,8 +53,12 @@ def _trained_frames(run: Path) -> set[str] | None:
     if not (run / "run.json").is_file():
         return None
     frames: set[str] = set()
-    for entry in files.read_json(run / "run.json"):
-        folder, sha256 = entry["records"]["folder"], entry["records"]["manifest_sha256"]
+    entries = files.read_json(run / "run.json")
+    for entry in entries if isinstance(entries, list) else [None]:
+        try:
+            folder, sha256 = entry["records"]["folder"], entry["records"]["manifest_sha256"]
+        except (TypeError, KeyError):
+            return None
         # Written relative to where the training was started, most often the root.
         candidates = (Path(folder), ROOT / folder)
         manifests = [path / tfrecords.MANIFEST for path in candidates]

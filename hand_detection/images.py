@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from hand_detection.console import UserError
 from hand_detection.paths import shown
@@ -19,20 +21,42 @@ _HEAD = 1 << 14  # bytes; photos with a preview in their metadata need more
 _ORIENTATION = 0x0112  # EXIF's number of the field
 
 
+@contextmanager
+def explain_damage(where: str) -> Iterator[None]:
+    """Turn whatever a damaged image leads Pillow into, in the block, into one clear line.
+
+    Raises:
+        UserError: anything went wrong; the message starts with `where`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about odd but harmless metadata
+        try:
+            yield
+        except (UserError, MemoryError):
+            raise
+        except Image.DecompressionBombError as error:
+            raise UserError(f"{where}: {error}") from None
+        except Exception as error:
+            raise UserError(f"{where} is cut or damaged: {error}") from None
+
+
 def open_image(data: bytes, where: str) -> Image.Image:
     """The image in `data` with only its header read: `size` is (width, height) in pixels.
 
     Raises:
         UserError: it is not a JPEG or PNG; the message starts with `where`.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about odd but harmless metadata
+    return open_as(("JPEG", "PNG"), data, where)
+
+
+def open_as(formats: tuple[str, ...], data: bytes, where: str) -> Image.Image:
+    """As `open_image`, of any of Pillow's `formats`."""
+    with explain_damage(where):
         try:
-            return Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
-        except Image.DecompressionBombError as error:
-            raise UserError(f"{where}: {error}") from None
-        except (OSError, SyntaxError, ValueError):
-            what = "is empty" if not data else "is not a JPEG or PNG image"
+            return Image.open(io.BytesIO(data), formats=formats)
+        except UnidentifiedImageError:
+            *others, last = ("WebP" if name == "WEBP" else name for name in formats)
+            what = "is empty" if not data else f"is not a {', '.join(others)} or {last} image"
             raise UserError(f"{where} {what}") from None
 
 
@@ -64,19 +88,22 @@ def decode(
     image = open_image(data, where)
     size, name = image.size, FORMATS[image.format]
     _check_end(data, image, where)
-    try:
+    with explain_damage(where):
         image.draft(None, at_least)
         image.load()
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise UserError(f"{where} is cut or damaged: {error}") from None
     return image, size, name
 
 
-def orientation(image: Image.Image, data: bytes) -> int:
-    """The EXIF orientation of an image opened from `data`: 1 is upright, 1 too if it has none."""
+def orientation(image: Image.Image, data: bytes, where: str) -> int:
+    """The EXIF orientation of an image opened from `data`: 1 is upright, 1 too if it has none.
+
+    Raises:
+        UserError: its EXIF data is damaged; the message starts with `where`.
+    """
     if image.format == "PNG" and b"eXIf" not in data:
         return 1  # Pillow would decode all of it to look for one
-    return image.getexif().get(_ORIENTATION, 1)
+    with explain_damage(where):
+        return image.getexif().get(_ORIENTATION, 1)
 
 
 def check(data: bytes, where: str) -> None:

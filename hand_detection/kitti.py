@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from hand_detection.console import UserError
+from hand_detection.console import UserError, is_text
 from hand_detection.files import write_text
 from hand_detection.images import SUFFIXES
 from hand_detection.paths import shown
@@ -31,6 +31,7 @@ FIELDS = (
     "height", "width", "length", "x", "y", "z", "rotation_y",
 )
 # fmt: on
+_LARGEST = 3.4e38  # of float32
 
 Polygon = tuple[tuple[float, ...], ...]
 """An outline: rings of x, y, x, y, ... in pixels from 0; (0, 0) is the first pixel's centre."""
@@ -98,12 +99,17 @@ def list_frames(data: Path) -> list[Frame]:
     for path in _visible(images):
         if path.suffix.lower() not in SUFFIXES:
             continue
+        refuse_name(path)
         if path.stem in by_name:
             raise UserError(
                 f"{shown(path)} and {by_name[path.stem].name} share one label file: rename one"
             )
         by_name[path.stem] = path
-    label_names = {path.stem for path in _visible(labels) if path.suffix == ".txt"}
+    label_names = set()
+    for path in _visible(labels):
+        if path.suffix == ".txt":
+            refuse_name(path)
+            label_names.add(path.stem)
     if unlabelled := sorted(by_name.keys() - label_names):
         name = unlabelled[0]
         raise UserError(
@@ -119,6 +125,18 @@ def list_frames(data: Path) -> list[Frame]:
     if not by_name:
         raise UserError(f"{shown(images)} holds no .jpg or .png image")
     return [Frame(name, by_name[name], labels / f"{name}.txt") for name in sorted(by_name)]
+
+
+def refuse_name(path: Path) -> None:
+    """Refuse what is no file (reading a pipe would wait for ever), or not named in text.
+
+    Raises:
+        UserError: it is one of these.
+    """
+    if not path.is_file():
+        raise UserError(f"{shown(path)} is no file: move it away")
+    if not is_text(path.name):
+        raise UserError(f"the file name {shown(path)!a} is not text: rename it")
 
 
 def read_labels(
@@ -232,7 +250,7 @@ def _finite(name: str, text: str) -> float:
         value = float(text) if "_" not in text else math.nan
     except ValueError:
         raise ValueError(f"{name} is {text!r}, not a number") from None
-    if not math.isfinite(value):
+    if not abs(value) <= _LARGEST:  # not a number, infinite, or so in the records' float32
         raise ValueError(f"{name} is {text!r}, not a finite number")
     return value
 

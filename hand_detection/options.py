@@ -31,6 +31,13 @@ def known_model(model: str) -> str:
     return model
 
 
+def run_name(text: str) -> str:
+    """An argparse type: the name of a folder, and no path to elsewhere."""
+    if not text or text in (".", "..") or Path(text).name != text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a folder below runs/")
+    return text
+
+
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the argument MODEL; an unknown one is misuse, and told before anything is loaded."""
     parser.add_argument("model", metavar="MODEL", type=known_model, help="a name of the list below")
@@ -45,7 +52,10 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         help="a prepared data set (with tfrecords/ in it), instead of the config's",
     )
     parser.add_argument(
-        "--run", metavar="NAME", help="the folder below runs/ (default: the model's name)"
+        "--run",
+        type=run_name,
+        metavar="NAME",
+        help="the folder below runs/ (default: the model's name)",
     )
     parser.add_argument(
         "--set",

@@ -23,5 +23,5 @@ def shown(path: Path | str) -> str:
     """`path` as a user would type it: relative to the working directory if below it."""
     try:
         return str(Path(path).resolve().relative_to(Path.cwd()))
-    except ValueError:
+    except (ValueError, RuntimeError):  # not below it; links in a circle, before Python 3.13
         return str(path)

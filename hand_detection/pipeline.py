@@ -7,6 +7,8 @@ the repository's root.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from google.protobuf import descriptor, text_format
 
 from hand_detection import models
 from hand_detection.api import compat
-from hand_detection.console import UserError
+from hand_detection.console import UserError, is_text
 from hand_detection.paths import ROOT, shown
 
 
@@ -72,18 +74,32 @@ def parse(path: Path) -> Any:
 
     proto = pipeline_pb2.TrainEvalPipelineConfig()
     try:
-        text_format.Parse(path.read_text(encoding="utf-8"), proto)
+        text_format.Parse(path.read_text(encoding="utf-8-sig"), proto)
     except text_format.ParseError as error:
         # "LINE:COLUMN : message"
         where, _, what = str(error).partition(" : ")
         raise UserError(f"{shown(path)}:{where}: {what}: mend this line of the config") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{shown(path)} is not UTF-8 text: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{shown(path)} is not UTF-8 text, or no config: {error}") from None
     if not proto.eval_input_reader:
         raise UserError(f"{shown(path)} has no eval_input_reader {{..}} block: add one")
     if proto.model.WhichOneof("model") is None:
         raise UserError(f"{shown(path)} has no model {{ ssd {{..}} }} or {{ faster_rcnn {{..}} }}")
     return proto
+
+
+@contextmanager
+def explain_refusal(config: Pipeline) -> Iterator[None]:
+    """Turn the API's error on building what a config asks for into one that a user can act on.
+
+    Raises:
+        UserError: the API refuses the config.
+    """
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        reason = next(iter(str(error).strip().splitlines()), "no reason given")
+        raise UserError(f"the API refuses {shown(config.path)}: {reason}") from None
 
 
 def use_data(proto: Any, data: Path) -> None:
@@ -100,7 +116,7 @@ def override(proto: Any, setting: str) -> None:
         UserError: no such field, or no such value for it.
     """
     key, equals, value = setting.partition("=")
-    if not equals:
+    if not equals or not is_text(setting):
         raise UserError(f"{setting!r} is not KEY=VALUE, e.g. train_config.batch_size=8")
     message = proto
     *parents, last = key.strip().split(".")

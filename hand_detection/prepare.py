@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -124,6 +125,7 @@ def prepare(
 
     for folder in _FOLDERS:
         (out / folder).mkdir(parents=True, exist_ok=True)
+    _check_room(out, videos)
     write_json(out / MANIFEST, manifest)
     for path in foreign:
         path.unlink()
@@ -138,6 +140,20 @@ def prepare(
     manifest["state"] = "complete"
     write_json(out / MANIFEST, manifest)
     return manifest
+
+
+def _check_room(out: Path, videos: Iterable[egohands.Video]) -> None:
+    """Refuse to begin what the disk has no room for."""
+    files = [
+        (_image(out, video, frame), frame.file_size) for video in videos for frame in video.frames
+    ]
+    needed = sum(size for path, size in files if not path.exists())
+    free = shutil.disk_usage(out).free
+    if needed > free:
+        raise UserError(
+            f"the images need {needed / 1e6:,.0f} MB, but the disk of {shown(out)} has "
+            f"{free / 1e6:,.0f} MB left"
+        )
 
 
 def plan_video(archive: Path, video: egohands.Video) -> Plan:
@@ -350,8 +366,19 @@ def read_manifest(out: Path) -> dict[str, Any] | None:
     path = out / MANIFEST
     if not path.exists():
         return None
-    manifest = read_json(path)
-    if not isinstance(manifest, dict) or not {"state", "archive", "sample"} <= manifest.keys():
+    manifest = read_json(path, "state", "archive", "sample")
+    try:
+        archive, videos = manifest["archive"], manifest.get("videos", {})
+        sound = archive is None or isinstance(archive["name"] + archive["sha256"], str)
+        sound &= manifest["sample"] is None or isinstance(manifest["sample"], dict)
+        counts = [
+            video[key] for video in videos.values() for key in ("frames", "hands", "image_bytes")
+        ]
+        sound &= all(isinstance(count, int) for count in counts)
+        sound &= manifest["state"] == "generating" or bool(videos)
+    except (TypeError, KeyError, AttributeError):
+        sound = False
+    if not sound:
         raise UserError(f"{shown(path)} is not a manifest that this project wrote")
     return manifest
 

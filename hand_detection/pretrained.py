@@ -9,9 +9,13 @@ of what the archive holds (pipeline.config, frozen_inference_graph.pb, ...).
 from __future__ import annotations
 
 import argparse
+import errno
+import gzip
 import re
 import shutil
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hand_detection import console, download, files, models, pypi
@@ -19,7 +23,8 @@ from hand_detection.console import UserError, say
 from hand_detection.models import IMAGENET_BACKBONE, Checkpoint
 from hand_detection.paths import BUILD, PRETRAINED, shown
 
-ZOO = "http://download.tensorflow.org/models/object_detection"
+_MAX_BYTES = 8 << 30  # that an archive unpacks to; the largest of the zoo has under 1 GB
+ZOO = "https://download.tensorflow.org/models/object_detection"
 
 # Google's MobileNet v1 1.0/224, trained on ImageNet, as a frozen graph inside another project's
 # package (MIT). Its backbone tensors bear TF-slim's own variable names.
@@ -66,6 +71,9 @@ def main() -> None:
         chosen = [checkpoint for checkpoint in chosen if checkpoint.offline]
 
     with files.sole_writer(PRETRAINED):
+        if len(chosen) == 1:
+            get(chosen[0])
+            chosen = []
         failed = [checkpoint for checkpoint in chosen if not _try_to_get(checkpoint)]
     if failed:
         raise UserError(
@@ -116,15 +124,38 @@ def check_archive(archive: Path) -> None:
     """Read a .tar.gz to its end, which also checks gzip's own checksum.
 
     Raises:
-        UserError: it is damaged, or holds no checkpoint.
+        UserError: it is damaged, or not one checkpoint in a folder.
+    """
+    with _explain_damage(archive, "is damaged"), gzip.open(archive) as file:
+        # To its end, where the checksum stands: tarfile stops before.
+        while file.read(1 << 20):
+            if file.tell() > _MAX_BYTES:
+                raise UserError(f"{archive.name} unpacks to more than {_MAX_BYTES / 1e9:.0f} GB")
+    names: set[str] = set()
+    with _explain_damage(archive, "is damaged"), tarfile.open(archive, "r:gz") as tar:
+        for member in tar:
+            if member.name.lower() in names:
+                raise UserError(f"{archive.name} holds {member.name} twice, or in another case")
+            names.add(member.name.lower())
+    if sum(name.endswith("model.ckpt.index") for name in names) != 1:
+        raise UserError(f"{archive.name} holds no model.ckpt.index: not a model zoo archive")
+
+
+@contextmanager
+def _explain_damage(archive: Path, what: str) -> Iterator[None]:
+    """Turn whatever tarfile and gzip raise into "ARCHIVE WHAT: ...", but for a disk's own errors.
+
+    Raises:
+        UserError: something went wrong in the block.
     """
     try:
-        with tarfile.open(archive, "r:gz") as tar:
-            names = [member.name for member in tar]
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise UserError(f"{archive.name} is damaged: {error}") from None
-    if not any(name.endswith("model.ckpt.index") for name in names):
-        raise UserError(f"{archive.name} holds no model.ckpt.index: not a model zoo archive")
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EROFS):
+            raise
+        raise UserError(f"{archive.name} {what}: {error}") from None
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -135,12 +166,15 @@ def unpack(archive: Path, folder: Path) -> None:
     """
     check_archive(archive)
     with files.whole_folder(folder) as partial:
-        try:
-            with tarfile.open(archive, "r:gz") as tar:
-                tar.extractall(partial, filter="data")
-        except tarfile.TarError as error:
-            raise UserError(f"{archive.name} cannot be unpacked: {error}") from None
-        [index] = partial.rglob("model.ckpt.index")
+        with (
+            _explain_damage(archive, "cannot be unpacked"),
+            tarfile.open(archive, "r:gz") as tar,
+        ):
+            tar.extractall(partial, filter="data")
+        found = [path for path in partial.rglob("model.ckpt.index") if path.is_file()]
+        if len(found) != 1:
+            raise UserError(f"{archive.name} holds no model.ckpt.index: not a model zoo archive")
+        [index] = found
         for path in list(index.parent.iterdir()):
             if index.parent != partial:
                 path.replace(partial / path.name)

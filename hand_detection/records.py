@@ -46,15 +46,16 @@ def read_records(path: Path) -> Iterator[bytes]:
     Raises:
         UserError: the file is cut or damaged.
     """
+    end = path.stat().st_size
     with path.open("rb") as file:
         number = 0
         while header := file.read(12):
             length = struct.unpack("<Q", header[:8])[0] if len(header) == 12 else 0
             whole = len(header) == 12 and struct.pack("<I", _masked_crc(header[:8])) == header[8:]
-            if whole:
+            if whole and length <= end:
                 data, crc = file.read(length), file.read(4)
                 whole = len(data) == length and struct.pack("<I", _masked_crc(data)) == crc
-            if not whole:
+            if not whole or length > end:
                 raise UserError(f"{shown(path)} is cut or damaged at record {number}")
             yield data
             number += 1

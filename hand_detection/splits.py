@@ -199,12 +199,14 @@ def _folders(data: Path) -> Callable[[str], str]:
             f"{shown(data)} has no {SOURCES} that tells its frames' folders "
             "(tools/prepare_dataset.py writes it): use --group with a regular expression"
         )
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
     try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
         folders = {row["frame"]: str(PurePosixPath(row["source"]).parent) for row in rows}
     except (KeyError, TypeError):
         raise UserError(f"{shown(path)} has no columns frame and source") from None
+    except (csv.Error, ValueError) as error:
+        raise UserError(f"{shown(path)} is not a CSV table in UTF-8: {error}") from None
 
     def folder(name: str) -> str:
         if name not in folders:

@@ -73,6 +73,10 @@ class Shard:
     bytes: int
     sha256: str
 
+    def __post_init__(self) -> None:
+        if Path(self.name).name != self.name or not self.examples >= 0 <= self.bytes:
+            raise TypeError("no shard of this folder")
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -125,14 +129,12 @@ def read_manifest(folder: Path) -> Manifest:
             )
             for name, split in value["splits"].items()
         }
-        return Manifest(
-            folder,
-            Settings(**value["settings"]),
-            value["inputs"],
-            found,
-            value.get("near_twins", {}),
-        )
-    except (TypeError, KeyError, AttributeError):
+        twins_ = {split: int(count) for split, count in value.get("near_twins", {}).items()}
+        if not all(found[split].frames for split in twins_):
+            raise TypeError("near twins of no frames")
+        settings = Settings(**value["settings"])
+        return Manifest(folder, settings, value["inputs"], found, twins_)
+    except (TypeError, KeyError, AttributeError, ValueError, OverflowError):
         raise UserError(
             f"{shown(path)} is not a manifest that this project wrote: "
             "run ./create_tfrecords.sh --overwrite"

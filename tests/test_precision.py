@@ -50,9 +50,7 @@ def test_convolutions_are_computed_in_bfloat16_and_weights_stay_float32(
             options = tf.RunOptions(output_partition_graphs=True)
             value = one.run(output, {inputs: images}, options, metadata)
             nodes = [node for graph in metadata.partition_graphs for node in graph.node]
-            types = {
-                tf.as_dtype(node.attr["T"].type).name for node in nodes if "Conv2D" in node.op
-            }
+            types = {tf.as_dtype(node.attr["T"].type).name for node in nodes if "Conv2D" in node.op}
             assert weights.dtype.base_dtype == tf.float32
             return value, types
 

@@ -23,12 +23,8 @@ choose_python() { # [PYTHON] -> prints the one to use
   fail "Python 3.10 to 3.13 is needed; $candidate is: ${found##*$'\n'}. Name one with --python"
 }
 
-wanted() { # GPU -> the requirements of this .venv, in full
-  if [[ $1 ]]; then
-    sed -E 's/^tensorflow(-cpu)?==([0-9.]+);.*/tensorflow[and-cuda]==\2/' requirements.txt | uniq
-  else
-    cat requirements.txt
-  fi
+wanted() { # GPU -> the packages of this .venv, all of them, with the SHA-256 of their files
+  cat "tools/requirements${1:+-gpu}.lock"
 }
 
 make_venv() { # PYTHON GPU
@@ -46,19 +42,16 @@ make_venv() { # PYTHON GPU
   mkdir -p .venv
   touch "$venv_unfinished"
   find .venv -mindepth 1 -maxdepth 1 ! -path "$venv_unfinished" -exec rm -rf {} +
-  echo ".venv: $("$python" --version), $(wanted "$2" | grep -c '==') requirements ..."
+  echo ".venv: $("$python" --version), $(wanted "$2" | grep -c '==') packages ..."
   "$python" -m venv .venv || fail "$python cannot make .venv: on Debian, apt install python3-venv"
   wanted "$2" >.venv/requirements.txt
-  venv_pip --no-deps --requirement .venv/requirements.txt
-  if [[ $2 ]]; then # CUDA's libraries are not listed
-    venv_pip --constraint .venv/requirements.txt \
-      "$(grep '^tensorflow\[' .venv/requirements.txt | tr -d ' ')"
-  fi
+  venv_pip --requirement .venv/requirements.txt
   mv .venv/requirements.txt "$venv_stamp"
   rm "$venv_unfinished"
 }
 
-venv_pip() { # ARGUMENTS of pip install
-  .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check "$@" ||
+venv_pip() { # ARGUMENTS of pip install. Only files that are listed, and no package's own set-up code
+  .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check \
+    --require-hashes --no-deps --only-binary :all: "$@" ||
     fail "pip could not install everything; its reason stands above. Run ./install.sh again"
 }

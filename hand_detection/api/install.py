@@ -113,7 +113,7 @@ def _inputs() -> dict[str, str]:
 
 def _present() -> dict | None:
     record = API / RECORD
-    return files.read_json(record) if record.exists() else None
+    return files.read_json(record, "inputs", "source") if record.exists() else None
 
 
 def _origin(record: dict) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hand_detection import kitti
-from hand_detection.console import UserError
+from hand_detection.console import UserError, is_text
 from hand_detection.paths import shown
 
 Size = tuple[int, int]  # width, height in pixels
@@ -109,7 +109,15 @@ def number(value: float) -> int | float:
 
 
 def frame_name(relative: Path) -> str:
-    """The frame's name of an image at a relative path: its folders and name joined by `_`."""
+    """The frame's name of an image at a relative path: its folders and name joined by `_`.
+
+    Raises:
+        UserError: the path leads out of the data set, or is no text.
+    """
+    if relative.is_absolute() or ".." in relative.parts or not is_text(str(relative)):
+        raise UserError(
+            f"the image {str(relative)!a} leads out of the data set, or its name is no text"
+        )
     return "_".join([*relative.parts[:-1], relative.stem])
 
 
@@ -153,8 +161,8 @@ def to_number(text: Any, what: str) -> float:
     """
     try:
         value = float(text)
-    except (TypeError, ValueError):
-        raise ValueError(f"{what} is {text!r}, not a number") from None
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{what} is {text!r:.60}, not a number") from None
     if value - value != 0:
         raise ValueError(f"{what} is {text!r}, not a finite number")
     return value

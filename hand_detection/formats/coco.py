@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from hand_detection import kitti
+from hand_detection import kitti, labelmap
 from hand_detection.console import UserError
 from hand_detection.formats.base import (
     Annotated,
@@ -49,7 +49,7 @@ def find(src: Path, options: Options) -> Found:
     path = src if src.is_file() else _json_file(src)
     try:
         data = json.loads(path.read_bytes())
-    except ValueError as error:  # not UTF-8, or not JSON
+    except (ValueError, RecursionError) as error:  # not UTF-8, or not JSON
         raise UserError(f"{shown(path)} is not JSON: {error}") from None
     wrong = f"{shown(path)} is not a COCO file of boxes: "
     if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
@@ -83,10 +83,11 @@ def find(src: Path, options: Options) -> Found:
             )
             for item in data["images"]
         ]
-    except (KeyError, TypeError, AttributeError) as error:
+        ids = _ids(names, where)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{wrong}{error!r}") from None
     note = f"{unused:,} masks are not outlines (rings of x, y, ...): only their boxes are used"
-    return Found(sources, _ids(names, where), [note] if unused else [])
+    return Found(sources, ids, [note] if unused else [])
 
 
 def _outline(value: Any) -> list[array] | None:
@@ -130,7 +131,7 @@ def _ids(names: dict[Any, str], where: str) -> dict[str, int]:
     """The ids by name: COCO's own where they can be a label map's, else 1, 2, ... in order."""
     if len(set(names.values())) < len(names):
         raise UserError(f"{where}: two categories have one name")
-    if all(isinstance(id_, int) and id_ > 0 for id_ in names):
+    if all(isinstance(id_, int) and 0 < id_ <= labelmap.LARGEST_ID for id_ in names):
         return {names[id_]: id_ for id_ in sorted(names)}
     return {names[id_]: place for place, id_ in enumerate(sorted(names), 1)}
 

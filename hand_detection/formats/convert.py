@@ -115,7 +115,7 @@ def _check_names(found: Found) -> None:
                 f"{shown(source.image)} and {shown(seen[source.name].image)} would both become "
                 f"the frame {source.name}: rename one"
             )
-        if source.name.startswith(".") or "/" in source.name:
+        if not source.name or source.name.startswith("."):
             raise UserError(f"{shown(source.image)}: {source.name!r} cannot be a frame's name")
         seen[source.name] = source
 
@@ -154,10 +154,9 @@ def convert_one(format_name: str, folder: Path, settings: Settings, source: Sour
         UserError: the image or its annotation is not correct; names it.
     """
     where = shown(source.image)
-    try:
-        data = source.image.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{where} is missing") from None
+    if not source.image.is_file():
+        raise UserError(f"{where} is missing, or no file")
+    data = source.image.read_bytes()
     data, suffix, size, change = pixels.upright(data, where, turn=settings.turn)
     labels, done = fit(FORMATS[format_name].read(source, size), size, where, settings)
     if change:
@@ -198,6 +197,7 @@ def fit(
             raise UserError(
                 f"{where}: unknown class {label.type!r}: known are {', '.join(settings.classes)}"
             )
+        labelmap.check_name(label.type)
         xmin, ymin, xmax, ymax = label.bbox
         if xmax <= xmin - 1 or ymax <= ymin - 1:
             if not settings.mend:

@@ -62,7 +62,7 @@ def _items(
     for frame in frames:
         data = frame.image.read_bytes()
         image = images.open_image(data, shown(frame.image))
-        if images.orientation(image, data) != 1:
+        if images.orientation(image, data, shown(frame.image)) != 1:
             raise UserError(
                 f"{shown(frame.image)} has an EXIF orientation, its boxes are on the pixels as "
                 "stored, and other tools would turn it: prepare it anew with "

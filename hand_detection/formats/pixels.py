@@ -16,7 +16,6 @@ choose what becomes black and white; and more than one picture in a file.
 from __future__ import annotations
 
 import io
-import warnings
 
 from PIL import Image, ImageOps
 
@@ -44,9 +43,10 @@ def upright(data: bytes, where: str, *, turn: bool) -> tuple[bytes, str, tuple[i
     Raises:
         UserError: the image is cut, of another format, or one of the refused kinds.
     """
-    image = _open(data, where)
-    _refuse(image, data, where)
-    turned = turn and images.orientation(image, data) in range(2, 9)
+    image = images.open_as(("JPEG", "PNG", *_OTHERS), data, where)
+    with images.explain_damage(where):
+        _refuse(image, data, where)
+    turned = turn and images.orientation(image, data, where) in range(2, 9)
     if image.format in _SUFFIX and not turned and image.mode != "CMYK":
         images.check(data, where)
         return data, _SUFFIX[image.format], image.size, ""
@@ -54,7 +54,7 @@ def upright(data: bytes, where: str, *, turn: bool) -> tuple[bytes, str, tuple[i
     jpeg = _SUFFIX.get(image.format) == ".jpg"
     if image.format in _SUFFIX:
         images.check(data, where)
-    try:
+    with images.explain_damage(where):
         picture = ImageOps.exif_transpose(image) if turned else image
         picture = picture.convert("RGB") if picture.mode in ("CMYK", "YCbCr", "LAB") else picture
         out = io.BytesIO()
@@ -62,21 +62,7 @@ def upright(data: bytes, where: str, *, turn: bool) -> tuple[bytes, str, tuple[i
             picture.save(out, "JPEG", quality=QUALITY, exif=b"")
         else:
             picture.save(out, "PNG", exif=b"")
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise UserError(f"{where} is cut or damaged: {error}") from None
     return out.getvalue(), ".jpg" if jpeg else ".png", picture.size, done
-
-
-def _open(data: bytes, where: str) -> Image.Image:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return Image.open(io.BytesIO(data), formats=("JPEG", "PNG", *_OTHERS))
-        except Image.DecompressionBombError as error:
-            raise UserError(f"{where}: {error}") from None
-        except (OSError, SyntaxError, ValueError):
-            what = "is empty" if not data else "is not a JPEG, PNG, BMP, TIFF or WebP image"
-            raise UserError(f"{where} {what}") from None
 
 
 def _refuse(image: Image.Image, data: bytes, where: str) -> None:

@@ -79,8 +79,9 @@ def read(source: Source, size: Size) -> list[kitti.Label]:
     path, first = source.annotation
     parser = etree.XMLParser(resolve_entities=False, no_network=True)
     try:
-        root = etree.parse(str(path), parser).getroot()
-    except etree.XMLSyntaxError as error:
+        # Of bytes: lxml would take some file names for addresses.
+        root = etree.fromstring(path.read_bytes(), parser)
+    except (etree.XMLSyntaxError, LookupError, ValueError) as error:
         raise UserError(f"{shown(path)} is not XML: {error}") from None
     if root.tag != "annotation":
         raise UserError(f"{shown(path)} holds <{root.tag}> where VOC has <annotation>")

@@ -81,7 +81,10 @@ def _classes(src: Path) -> list[str]:
             return _names(path, _load_yaml(path))
     for path in (src / "classes.txt", src / LABELS / "classes.txt", *sorted(src.glob("*.names"))):
         if path.exists():
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            try:
+                lines = path.read_text(encoding="utf-8-sig").splitlines()
+            except UnicodeDecodeError:
+                raise UserError(f"{shown(path)} is not UTF-8 text") from None
             return _names(path, {"names": [line.strip() for line in lines if line.strip()]})
     raise UserError(f"{shown(src)} has no {FILE} or classes.txt that names the classes")
 
@@ -89,7 +92,7 @@ def _classes(src: Path) -> list[str]:
 def _load_yaml(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{shown(path)} is not YAML: {error}") from None
 
 
@@ -99,6 +102,9 @@ def _names(path: Path, value: Any) -> list[str]:
         names = [names[place] for place in range(len(names))]
     if not isinstance(names, list) or not names:
         raise UserError(f"{shown(path)} has no list `names:` of the classes, counted from 0")
+    # A list in their place may hold itself a million times over.
+    if not all(isinstance(name, str | int | float) for name in names):
+        raise UserError(f"{shown(path)}: a class's name is no text")
     names = [str(name) for name in names]
     if len(set(names)) < len(names):
         raise UserError(f"{shown(path)}: two classes have one name")

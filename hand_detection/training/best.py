@@ -18,7 +18,7 @@ _EVALUATION = re.compile(r"eval-val-(\d+)\.json")
 def read(run: Path) -> dict[str, Any] | None:
     """What best.json says: "step", "by" (a key of METRICS) and "metrics"; None if none is kept."""
     path = run / checkpoints.BEST / RECORD
-    return files.read_json(path) if path.exists() else None
+    return files.read_json(path, "step", "metrics") if path.exists() else None
 
 
 def consider(run: Path, step: int, metrics: dict[str, float], by: str) -> bool:

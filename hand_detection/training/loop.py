@@ -95,7 +95,8 @@ def train(config: Any, run: Path, options: Options) -> bool:
         assessor.assess(step)
         why = "last step"
     else:
-        step, why = _train(config, run, options, assessor, examples, last)
+        with frames.explain_damage(records):
+            step, why = _train(config, run, options, assessor, examples, last)
     record.end(run, step=step, seconds=time.monotonic() - started, why=why)
     if why == "signal":
         say(f"stopped at step {step}, saved; the same command goes on from there")
@@ -122,7 +123,9 @@ def _train(
         dataset = batches.training_dataset(
             config, seed=options.seed, examples=examples, first=step * config.batch_size
         )
-        ends = graph.build(config, dataset, resumed=last is not None)
+        origin = last[0] if last else Path(config.proto.train_config.fine_tune_checkpoint)
+        with explain_misfit(origin), pipeline.explain_refusal(config):
+            ends = graph.build(config, dataset, resumed=last is not None)
         # A Saver of its own accord knows nothing of the checkpoints before a resumption.
         saver = tf.train.Saver(max_to_keep=None, save_relative_paths=True)
         histograms = summaries.histograms() if options.histograms else None
@@ -131,7 +134,8 @@ def _train(
             tf.Session(config=precision.session_config(options.precision)) as session,
             tf.summary.FileWriter(str(run / "train")) as writer,
         ):
-            session.run([tf.global_variables_initializer(), tf.tables_initializer()])
+            with explain_misfit(origin):
+                session.run([tf.global_variables_initializer(), tf.tables_initializer()])
             if last is not None:
                 with explain_misfit(last[0]):
                     saver.restore(session, str(last[0]))

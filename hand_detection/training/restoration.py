@@ -8,6 +8,7 @@ from typing import Any
 from hand_detection import models
 from hand_detection.api import compat
 from hand_detection.console import UserError, say
+from hand_detection.evaluator import explain_misfit
 from hand_detection.paths import shown
 
 
@@ -18,12 +19,13 @@ def require(config: Any) -> None:
         UserError: it is not; the text says what to run first.
     """
     checkpoint = config.proto.train_config.fine_tune_checkpoint
-    if checkpoint and not Path(f"{checkpoint}.index").exists():
-        folder = Path(checkpoint).parent
+    folder, name = Path(checkpoint).parent, Path(checkpoint).name
+    there = Path(f"{checkpoint}.index").exists() and any(folder.glob(f"{name}.data-*"))
+    if checkpoint and not there:
         known = {one.name: one for one in models.checkpoints()}.get(folder.name)
         which = "" if known is None else " --offline" if known.offline else f" {known.name}"
         raise UserError(
-            f"{shown(checkpoint)}.index is missing: run "
+            f"{shown(checkpoint)}.index or its .data is missing: run "
             f"./download_pretrained_models.sh{which} first"
         )
 
@@ -40,7 +42,8 @@ def fates(assignment: dict[str, Any], checkpoint: str) -> dict[str, str]:
         UserError: nothing is restored.
     """
     tf = compat.activate()
-    shapes = tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map()
+    with explain_misfit(Path(checkpoint)):
+        shapes = tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map()
     fate: dict[str, str] = {}
     for name, variable in assignment.items():
         if name == tf.GraphKeys.GLOBAL_STEP:  # in Faster R-CNN's map; the API leaves it out
