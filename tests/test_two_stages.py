@@ -22,6 +22,7 @@ SMALL = (
     f"{RESIZER}.min_dimension=144",
     f"{RESIZER}.max_dimension=256",
     "model.faster_rcnn.first_stage_max_proposals=20",
+    "model.faster_rcnn.second_stage_batch_size=16",
     "eval_config.num_visualizations=1",
 )
 
