@@ -44,6 +44,11 @@ class _Session:
 
     def __init__(self, session: Any, image: Any, outputs: dict[str, Any]) -> None:
         self._session, self._input, self._outputs = session, image, outputs
+        # Of two stages: an image has hundreds of proposals, each looked at by half a network. Four
+        # images at once took the largest model 6 GB.
+        self._one_by_one = any(
+            node.name.startswith("FirstStage") for node in session.graph.get_operations()
+        )
 
     def detect(self, image: np.ndarray) -> coco.Boxes:
         """Detect in one image, uint8 (height, width, 3), RGB."""
@@ -51,6 +56,8 @@ class _Session:
 
     def detect_batch(self, images: np.ndarray) -> list[coco.Boxes]:
         """As `Detector` has it."""
+        if self._one_by_one and len(images) > 1:
+            return [self.detect(image) for image in images]
         result = self._session.run(self._outputs, {self._input: images})
         height, width = images.shape[1:3]
         return [
