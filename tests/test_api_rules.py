@@ -44,6 +44,7 @@ REWRITTEN = {
     # TensorFlow 1
     "import tensorflow as tf": "import tensorflow.compat.v1 as tf",
     "if a:\n  import tensorflow as tf": "if a:\n  import tensorflow.compat.v1 as tf",
+    "h = self._mask_height / a.shape[1].value": "h = self._mask_height // a.shape[1].value",
     # what the API's own tests use
     "for a, b in itertools.izip(\n    c, d):\n  pass": "for a, b in zip(\n    c, d):\n  pass",
     "import mock": "from unittest import mock",

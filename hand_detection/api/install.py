@@ -36,6 +36,7 @@ REGISTRY_HITS = {
     "mock": 5,
     "kept iterator": 7,
     "kept dict view": 95,
+    "mask scale": 4,
     "inspect.getargspec": 3,
     "NumPy aliases": 35,
     "is not with a literal": 1,

@@ -253,6 +253,11 @@ RULES: tuple[Rule, ...] = (
         _dict_views,
     ),
     Rule(
+        "mask scale",
+        "Python 2 divided whole numbers into a whole number, and upsampling takes no other",
+        _regex(r"(\bself\._mask_(?:height|width)) /(?!/)", r"\1 //"),
+    ),
+    Rule(
         "inspect.getargspec",
         "gone from Python 3.11",
         _regex(r"\binspect\.getargspec\(", "inspect.getfullargspec("),
