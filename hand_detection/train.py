@@ -120,7 +120,10 @@ def _parser() -> argparse.ArgumentParser:
         help="histograms of all weights in TensorBoard, at each checkpoint",
     )
     parser.add_argument(
-        "--seed", type=int, default=SEED, help="of weights, order and augmentation (%(default)s)"
+        "--seed",
+        type=console.seed_number,
+        default=SEED,
+        help="of weights, order and augmentation (%(default)s)",
     )
     parser.add_argument(
         "--overwrite",

@@ -169,3 +169,18 @@ def test_a_run_is_a_folder_below_runs_and_nowhere_else(script, name, step):
     done = step(script, "ssd_mobilenet_v1_quick", "--run", name)
     assert done.returncode == 2
     assert "is no name of a folder below runs/" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("prepare_egohands.py", "--sample", "--seed", "-1"),
+        ("prepare_egohands.py", "--sample", "--seed", str(2**31)),
+        ("prepare_egohands.py", "--sample", "--frames", "10000"),
+        ("train.sh", "ssd_mobilenet_v1_quick", "--seed", "9" * 30),
+    ],
+)
+def test_numbers_that_no_step_can_take_are_misuse(arguments, step):
+    done = step(*arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
