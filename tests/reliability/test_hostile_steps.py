@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from binary_parsers import BOMBS, FRAME, TAR, ZIP, make_zip
+from archive_parsers import FRAME, TAR, ZIP, make_zip
 from conftest import ROOT
+from image_parsers import BOMBS
 from small_data import contents, jpeg, kitti_folder
 from table_parsers import COCO, VOC, YOLO_NAMES
 from text_parsers import KITTI, LABEL_MAPS, PICTURE
