@@ -103,12 +103,12 @@ REFUSED: dict[str, Case] = {
     "COCO, deep": _convert("coco", "a.json", COCO.crafted["nested 100,000 deep"][0]),
     "VOC that laughs": _convert("voc", "Annotations/a.xml", VOC.crafted["billion laughs"][0]),
     "YAML that laughs": _convert("yolo", "data.yaml", YOLO_NAMES.crafted["laughs"][0]),
-    "a number for a name": lambda box: [
+    "terminal control in a name": lambda box: [
         "prepare_egohands.py",
         "--archive",
         "\x1b[2J",
         "--out",
-        box,
+        box / "target",
     ],
 }
 
