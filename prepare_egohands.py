@@ -17,7 +17,7 @@ from hand_detection import venv
 def main() -> None:
     """Parse the command line, prepare, say what comes next."""
     from hand_detection import paths
-    from hand_detection.console import positive_number, say
+    from hand_detection.console import positive_number, say, seed_number
     from hand_detection.parallel import default_workers
 
     parser = argparse.ArgumentParser(
@@ -29,7 +29,7 @@ def main() -> None:
     source.add_argument("--sample", action="store_true", help="generate a small data set")
     parser.add_argument("--videos", type=positive_number, metavar="N", help="of the sample (15)")
     parser.add_argument("--frames", type=positive_number, metavar="N", help="a sample's video (20)")
-    parser.add_argument("--seed", type=int, metavar="N", help="of the sample (0)")
+    parser.add_argument("--seed", type=seed_number, metavar="N", help="of the sample (0)")
     parser.add_argument(
         "--verify", action="store_true", help="decode all of it again and draw contact sheets"
     )
@@ -44,6 +44,8 @@ def main() -> None:
     given = {name: getattr(args, name) for name in settings if getattr(args, name) is not None}
     if given and not args.sample:
         parser.error(f"--{next(iter(given))} goes with --sample")
+    if given.get("frames", 1) > 9999:
+        parser.error("--frames is 9999 at most: frame_NNNN")
     out = args.out or (paths.SAMPLE if args.sample else paths.EGOHANDS)
 
     from hand_detection import download, egohands, prepare

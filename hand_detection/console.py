@@ -117,6 +117,13 @@ def positive_number(text: str) -> int:
     return int(text)
 
 
+def seed_number(text: str) -> int:
+    """An argparse type: a seed that TensorFlow takes, 0 to 2^31 - 1."""
+    if whole_number(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} is above {2**31 - 1}")
+    return int(text)
+
+
 class Progress:
     """A bar with ETA on a terminal; elsewhere a plain line every few seconds, and the last.
 

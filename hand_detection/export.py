@@ -66,10 +66,11 @@ def export(config: Any, checkpoint: Path, step: int, folder: Path) -> None:
     tf = compat.activate()
     from object_detection import exporter
 
-    from hand_detection import pipeline
+    from hand_detection import labelmap, pipeline
     from hand_detection.evaluator import explain_misfit
 
     label_map = Path(pipeline.eval_reader(config.proto).label_map_path)
+    labelmap.read_label_map(label_map)  # a config may name any file: only label maps are copied
     averaged = config.proto.eval_config.use_moving_averages
     # The exporter reports on stdout what it does, node by node.
     with (

@@ -128,7 +128,10 @@ def _parser() -> argparse.ArgumentParser:
         f"(default: {precision.FLOAT32})",
     )
     parser.add_argument(
-        "--seed", type=int, default=SEED, help="of weights, order and augmentation (%(default)s)"
+        "--seed",
+        type=console.seed_number,
+        default=SEED,
+        help="of weights, order and augmentation (%(default)s)",
     )
     parser.add_argument(
         "--overwrite",

@@ -36,6 +36,11 @@ class Parser:
     crafted: Mapping[str, tuple[bytes, str | None]]
 
 
+def cuts(data: bytes, parts: int = 20) -> dict[str, tuple[bytes, str | None]]:
+    """`data` cut at each of `parts` equal parts."""
+    return {f"cut at {i}/{parts}": (data[: len(data) * i // parts], REFUSED) for i in range(parts)}
+
+
 class HangError(Exception):
     """The parser did not come to an end in `HANG_SECONDS`."""
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import binary_parsers
+import archive_parsers
+import image_parsers
 import table_parsers
 import text_parsers
 from judge import Parser
 
 PARSERS: dict[str, Parser] = {
     value.name: value
-    for module in (text_parsers, table_parsers, binary_parsers)
+    for module in (text_parsers, table_parsers, archive_parsers, image_parsers)
     for value in vars(module).values()
     if isinstance(value, Parser)
 }

@@ -11,7 +11,7 @@ import crash
 import pytest
 import steps
 
-KILLS = 2
+KILLS = 1
 
 
 @pytest.fixture(scope="module", params=steps.QUICK, ids=lambda step: step.name)

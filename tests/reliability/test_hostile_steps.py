@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from binary_parsers import BOMBS, FRAME, TAR, ZIP, make_zip
+from archive_parsers import FRAME, TAR, ZIP, make_zip
 from conftest import ROOT
+from image_parsers import BOMBS
 from small_data import contents, jpeg, kitti_folder
 from table_parsers import COCO, VOC, YOLO_NAMES
 from text_parsers import KITTI, LABEL_MAPS, PICTURE
@@ -102,12 +103,12 @@ REFUSED: dict[str, Case] = {
     "COCO, deep": _convert("coco", "a.json", COCO.crafted["nested 100,000 deep"][0]),
     "VOC that laughs": _convert("voc", "Annotations/a.xml", VOC.crafted["billion laughs"][0]),
     "YAML that laughs": _convert("yolo", "data.yaml", YOLO_NAMES.crafted["laughs"][0]),
-    "a number for a name": lambda box: [
+    "terminal control in a name": lambda box: [
         "prepare_egohands.py",
         "--archive",
         "\x1b[2J",
         "--out",
-        box,
+        box / "target",
     ],
 }
 
@@ -169,3 +170,18 @@ def test_a_run_is_a_folder_below_runs_and_nowhere_else(script, name, step):
     done = step(script, "ssd_mobilenet_v1_quick", "--run", name)
     assert done.returncode == 2
     assert "is no name of a folder below runs/" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("prepare_egohands.py", "--sample", "--seed", "-1"),
+        ("prepare_egohands.py", "--sample", "--seed", str(2**31)),
+        ("prepare_egohands.py", "--sample", "--frames", "10000"),
+        ("train.sh", "ssd_mobilenet_v1_quick", "--seed", "9" * 30),
+    ],
+)
+def test_numbers_that_no_step_can_take_are_misuse(arguments, step):
+    done = step(*arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
