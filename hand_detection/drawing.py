@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -28,7 +30,7 @@ def draw_boxes(
     drawn = image.copy()
     draw = ImageDraw.Draw(drawn)
     size = max(12, drawn.height // 40)
-    font = ImageFont.load_default(size)
+    font = _font(size)
     width = max(2, drawn.height // 240)
     for number, (box, category) in enumerate(zip(boxes, classes, strict=True)):
         colour = COLOURS[(int(category) - 1) % len(COLOURS)]
@@ -42,6 +44,20 @@ def draw_boxes(
         draw.rectangle((xmin, top, xmin + draw.textlength(text, font) + 6, top + size + 4), colour)
         draw.text((xmin + 3, top), text, fill=(0, 0, 0), font=font)
     return drawn
+
+
+def draw_note(image: Image.Image, text: str) -> None:
+    """Write a line into the upper left corner of `image`, an RGB picture, in place."""
+    draw = ImageDraw.Draw(image)
+    font = _font(max(12, image.height // 40))
+    left, top, right, bottom = draw.textbbox((8, 6), text, font)
+    draw.rectangle((left - 6, top - 4, right + 6, bottom + 4), fill=(24, 24, 24))
+    draw.text((8, 6), text, fill=(255, 255, 255), font=font)
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)  # decodes the font's file each time
 
 
 def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:

@@ -67,6 +67,26 @@ def upright(data: bytes, where: str, *, turn: bool) -> tuple[bytes, str, tuple[i
     return out.getvalue(), ".jpg" if jpeg else ".png", picture.size, done
 
 
+def rgb(data: bytes, where: str) -> Image.Image:
+    """The image in `data` as people see it: decoded whole, RGB, upright by its EXIF orientation.
+
+    Args:
+        data: a JPEG, PNG, BMP, TIFF or WebP file.
+        where: how an error names it.
+
+    Raises:
+        UserError: as `upright`.
+    """
+    image = _open(data, where)
+    _refuse(image, data, where)
+    if _SUFFIX.get(image.format) == ".jpg":
+        images.check(data, where)
+    try:
+        return ImageOps.exif_transpose(image).convert("RGB")
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise UserError(f"{where} is cut or damaged: {error}") from None
+
+
 def _open(data: bytes, where: str) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
