@@ -61,7 +61,7 @@ class Image:
         try:
             data = self.path.read_bytes()
         except OSError as error:
-            raise UserError(f"{shown(self.path)}: {error.strerror}") from None
+            raise UserError(f"no image {shown(self.path)}: {error.strerror}") from None
         picture = pixels.rgb(data, shown(self.path))
         return Frame(self.file, self.name, np.asarray(picture))
 

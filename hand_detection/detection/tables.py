@@ -12,9 +12,8 @@ from pathlib import Path
 
 from hand_detection import files, kitti
 from hand_detection.detection.results import Result, Write
+from hand_detection.formats.base import number
 from hand_detection.formats.csv import COLUMNS
-
-SCORE_DIGITS = 6
 
 
 @contextmanager
@@ -44,8 +43,8 @@ def coco_json(path: Path, names: dict[int, str], *, overwrite: bool) -> Iterator
 
         def write(result: Result) -> None:
             frame, (width, height) = result.frame, result.size
-            number = counted["images"] + 1
-            image = {"id": number, "file_name": frame.file, "width": width, "height": height}
+            image_id = counted["images"] + 1
+            image = {"id": image_id, "file_name": frame.file, "width": width, "height": height}
             if frame.number is not None:
                 image["frame"] = frame.number
             file.write(entry(image, "images"))
@@ -54,7 +53,7 @@ def coco_json(path: Path, names: dict[int, str], *, overwrite: bool) -> Iterator
             ):
                 annotation = {
                     "id": counted["annotations"] + 1,
-                    "image_id": number,
+                    "image_id": image_id,
                     "category_id": category,
                     "bbox": box,
                     "area": box[2] * box[3],
@@ -89,12 +88,12 @@ def table(path: Path, *, overwrite: bool) -> Iterator[Write]:
         def write(result: Result) -> None:
             frame = result.frame
             of_image = (frame.file, *result.size)
-            number = "" if frame.number is None else frame.number
+            place = "" if frame.number is None else frame.number
             rows = [
-                (*of_image, name, *box, number, round(score, SCORE_DIGITS))
+                (*of_image, name, *map(number, box), place, number(score))
                 for name, _, score, box in result.objects()
             ]
-            writer.writerows(rows or [(*of_image, *[""] * 5, number, "")])
+            writer.writerows(rows or [(*of_image, *[""] * 5, place, "")])
 
         yield write
 
@@ -106,7 +105,7 @@ def kitti_folder(path: Path, *, overwrite: bool) -> Iterator[Write]:
 
         def write(result: Result) -> None:
             text = "".join(
-                f"{kitti.Label(name, box).line()} {round(score, SCORE_DIGITS)}\n"
+                f"{kitti.Label(name, tuple(map(number, box))).line()} {number(score)}\n"
                 for name, _, score, box in result.objects()
             )
             (folder / f"{result.frame.name}.txt").write_text(text, encoding="utf-8")
