@@ -1,7 +1,7 @@
 """Exported models opened for detection, whatever runs them.
 
-A `Detector` takes a batch of images and gives boxes in pixels. What runs a further format (ONNX,
-TFLite) is one small class with `detect_batch`, and a line in `FORMATS`.
+What runs a format is one small class, a `Detector`, and a line in `FORMATS`. TensorFlow's stand
+here, those of the other runtimes in `deploy.runtimes`.
 """
 
 from __future__ import annotations
@@ -9,60 +9,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from hand_detection import coco, frames
 from hand_detection.api import compat
 from hand_detection.console import UserError
-from hand_detection.export import FROZEN
+from hand_detection.deploy import runtimes
+from hand_detection.detector import OUTPUTS, Detector, unfit
+from hand_detection.export import FROZEN, ONNX, SAVED_MODEL
 from hand_detection.paths import shown
 
-OUTPUTS = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
 BATCH_SIZE = 8
 
 
-class Detector(Protocol):
-    """A model that is ready to run."""
-
-    def detect_batch(self, images: np.ndarray) -> list[coco.Boxes]:
-        """Detect in images of one size.
-
-        Args:
-            images: uint8 (N, height, width, 3), RGB.
-
-        Returns:
-            For each image its boxes in pixels, classes by the label map's ids; best score first.
-        """
-
-
-class _Session:
+class _Session(Detector):
     """What the API's exporter makes, in a TensorFlow session."""
 
     def __init__(self, session: Any, image: Any, outputs: dict[str, Any]) -> None:
         self._session, self._input, self._outputs = session, image, outputs
+        self.batch = image.shape[0].value
 
-    def detect(self, image: np.ndarray) -> coco.Boxes:
-        """Detect in one image, uint8 (height, width, 3), RGB."""
-        return self.detect_batch(image[np.newaxis])[0]
-
-    def detect_batch(self, images: np.ndarray) -> list[coco.Boxes]:
+    def infer(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """As `Detector` has it."""
-        result = self._session.run(self._outputs, {self._input: images})
-        height, width = images.shape[1:3]
-        return [
-            coco.Boxes(
-                coco.to_pixels(boxes[:count], width, height),
-                classes[:count].astype(np.int64),
-                scores=scores[:count].astype(np.float64),
-            )
-            for boxes, scores, classes, count in zip(
-                *(result[name] for name in OUTPUTS[:3]),
-                result["num_detections"].astype(np.int64),
-                strict=True,
-            )
-        ]
+        return self._session.run(self._outputs, {self._input: pixels})
 
 
 class FrozenGraph(_Session):
@@ -82,7 +53,7 @@ class FrozenGraph(_Session):
             outputs = {name: graph.get_tensor_by_name(f"{name}:0") for name in OUTPUTS}
             image = graph.get_tensor_by_name("image_tensor:0")
         except Exception as error:  # protobuf and TensorFlow raise many kinds here
-            raise _unfit(path, error) from None
+            raise unfit(path, error) from None
         super().__init__(tf.Session(graph=graph), image, outputs)
 
 
@@ -106,11 +77,14 @@ class SavedModel(_Session):
             }
             image = graph.get_tensor_by_name(signature.inputs["inputs"].name)
         except Exception as error:
-            raise _unfit(path, error) from None
+            raise unfit(path, error) from None
         super().__init__(session, image, outputs)
 
 
-FORMATS: dict[str, Callable[[Path], Detector]] = {".pb": FrozenGraph}
+FORMATS: dict[str, Callable[[Path], Detector]] = {
+    ".pb": FrozenGraph,
+    ".onnx": runtimes.OnnxModel,
+}
 """What opens a file, by its suffix."""
 
 
@@ -122,7 +96,7 @@ def locate(path: Path) -> Path:
     """
     if path.name == "saved_model.pb":
         path = path.parent
-    for candidate in (path / FROZEN, path):
+    for candidate in (path / FROZEN, path / SAVED_MODEL, path / ONNX, path):
         known = candidate.suffix in FORMATS and candidate.is_file()
         if known or (candidate / "saved_model.pb").is_file():
             return candidate
@@ -161,9 +135,3 @@ def _with_detections(
 ) -> Iterator[coco.Image]:
     for image, found in zip(images, detector.detect_batch(np.stack(pixels)), strict=True):
         yield replace(image, detections=found)
-
-
-def _unfit(path: Path, error: Exception) -> UserError:
-    return UserError(
-        f"{shown(path)} is not an exported detector: {error}: export it again with ./export.sh"
-    )
