@@ -18,7 +18,7 @@ from hand_detection import detectors, labelmap, models
 from hand_detection.console import UserError, positive_number, say, whole_number
 from hand_detection.detection import loop, opencv, pictures, sources, tables
 from hand_detection.detection.results import Result, Write
-from hand_detection.export import FROZEN, LABEL_MAP
+from hand_detection.export import LABEL_MAP, RECORD
 from hand_detection.paths import EXPORTED, shown
 
 
@@ -85,13 +85,13 @@ def find_export(model: str | None) -> Path:
         return detectors.locate(
             below if below.exists() and not Path(model).exists() else Path(model)
         )
-    graphs = EXPORTED.glob(f"[!.]*/{FROZEN}")
-    newest = max(graphs, key=lambda graph: graph.stat().st_mtime, default=None)
+    records = EXPORTED.glob(f"[!.]*/{RECORD}")
+    newest = max(records, key=lambda record: record.stat().st_mtime, default=None)
     if newest is None:
         raise UserError(
             f"no exported model in {shown(EXPORTED)}: run ./export.sh {models.names()[0]} first"
         )
-    return newest
+    return detectors.locate(newest.parent)
 
 
 def class_names(export: Path, label_map: Path | None = None) -> dict[int, str]:

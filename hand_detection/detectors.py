@@ -43,7 +43,7 @@ class FrozenGraph(_Session):
         UserError: it is none, or damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int | None = None) -> None:
         tf = compat.activate()
         try:
             definition = tf.GraphDef.FromString(path.read_bytes())
@@ -54,7 +54,7 @@ class FrozenGraph(_Session):
             image = graph.get_tensor_by_name("image_tensor:0")
         except Exception as error:  # protobuf and TensorFlow raise many kinds here
             raise unfit(path, error) from None
-        super().__init__(tf.Session(graph=graph), image, outputs)
+        super().__init__(_session(graph, threads), image, outputs)
 
 
 class SavedModel(_Session):
@@ -64,11 +64,11 @@ class SavedModel(_Session):
         UserError: it is none, or damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int | None = None) -> None:
         tf = compat.activate()
         try:
             graph = tf.Graph()
-            session = tf.Session(graph=graph)
+            session = _session(graph, threads)
             with graph.as_default():
                 meta = tf.saved_model.loader.load(session, ["serve"], str(path))
             signature = meta.signature_def["serving_default"]
@@ -81,7 +81,14 @@ class SavedModel(_Session):
         super().__init__(session, image, outputs)
 
 
-FORMATS: dict[str, Callable[[Path], Detector]] = {
+def _session(graph: Any, threads: int | None) -> Any:
+    tf = compat.activate()
+    count = threads or 0  # TensorFlow's own choice
+    config = tf.ConfigProto(intra_op_parallelism_threads=count, inter_op_parallelism_threads=count)
+    return tf.Session(graph=graph, config=config)
+
+
+FORMATS: dict[str, Callable[[Path, int | None], Detector]] = {
     ".pb": FrozenGraph,
     ".onnx": runtimes.OnnxModel,
 }
@@ -106,14 +113,15 @@ def locate(path: Path) -> Path:
     )
 
 
-def open_model(path: Path) -> Detector:
-    """Open what `locate` finds.
+def open_model(path: Path, threads: int | None = None) -> Detector:
+    """Open what `locate` finds; `threads` of the runtime, None for its own choice.
 
     Raises:
         UserError: there is no model, or it is damaged.
     """
     path = locate(path)
-    return SavedModel(path) if path.is_dir() else FORMATS[path.suffix](path)
+    opened = SavedModel if path.is_dir() else FORMATS[path.suffix]
+    return opened(path, threads)
 
 
 def detect_all(detector: Detector, records: Sequence[Path], label_map: str) -> Iterator[coco.Image]:
