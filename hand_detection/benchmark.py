@@ -93,11 +93,11 @@ def as_the_original(rows: list[rounds.Row]) -> rounds.Row:
 
 
 def _numbers(text: str) -> list[int]:
-    return sorted({positive_number(part) for part in text.split(",")})
+    return sorted({positive_number(part) for part in text.split(",") if part})
 
 
 def _threads(text: str) -> list[int | None]:
-    return [None, *_numbers(text)]
+    return [None, *_numbers(",".join(part for part in text.split(",") if part != "own"))]
 
 
 def _batches(text: str) -> list[int]:
@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_threads,
         default=_threads("1,2"),
         metavar="N,...",
-        help="beside each runtime's own choice (1,2)",
+        help="beside each runtime's own choice (1,2); own: no others",
     )
     add("--batch", type=_batches, default=[1, 4], metavar="N,...", help="beside 1 (4)")
     add("--rounds", type=positive_number, default=4, metavar="N", help="(%(default)s)")

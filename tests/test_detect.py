@@ -15,56 +15,18 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from PIL import Image
+from red_squares import BOX, SIZE, export, picture
 
 from hand_detection import coco, console, detect, kitti
-from hand_detection.api import compat
 from hand_detection.detection import loop, opencv, overlap, sources
 from hand_detection.detection.results import Result
 from hand_detection.export import FROZEN, LABEL_MAP
 
-SIZE = (96, 64)  # width, height
-
-
-def picture(place: int, size: tuple[int, int] = SIZE) -> Image.Image:
-    """A dark picture with a red square of 16 pixels, its left edge at `place`."""
-    image = Image.new("RGB", size, (20, 30, 40))
-    image.paste((250, 10, 10), (place, 8, place + 16, 24))
-    return image
-
-
-# Of the square at 40: shares of the size are float32.
-BOX = pytest.approx([40, 8, 56, 24], abs=1e-4)
-
 
 @pytest.fixture(scope="module")
 def red_squares(tmp_path_factory) -> Path:
-    """An exported model: a frozen graph that finds the red of a picture, and its label map."""
-    folder = tmp_path_factory.mktemp("exported") / "red"
-    folder.mkdir()
-    tf = compat.activate()
-    with tf.Graph().as_default() as graph:
-        image = tf.placeholder(tf.uint8, (None, None, None, 3), "image_tensor")
-        pixels = tf.cast(image, tf.float32)
-        red = pixels[..., 0] - pixels[..., 1] > 120.0
-
-        def ends(axis: int) -> tuple[object, object]:
-            line = tf.cast(tf.reduce_any(red, 3 - axis), tf.float32)
-            length = tf.shape(line)[1]
-            places = tf.cast(tf.range(length), tf.float32)
-            low = tf.reduce_min(places + 1e6 * (1 - line), 1)
-            high = tf.reduce_max((places + 1) * line, 1)
-            return low / tf.cast(length, tf.float32), high / tf.cast(length, tf.float32)
-
-        (ymin, ymax), (xmin, xmax) = ends(1), ends(2)
-        there = tf.cast(tf.reduce_any(red, (1, 2)), tf.float32)
-        boxes = tf.stack([ymin, xmin, ymax, xmax], 1)[:, None]
-        tf.identity(boxes, "detection_boxes")
-        tf.identity(there[:, None] * 0.75, "detection_scores")
-        tf.ones_like(there[:, None], name="detection_classes")
-        tf.identity(there, "num_detections")
-        (folder / FROZEN).write_bytes(graph.as_graph_def().SerializeToString())
-    (folder / LABEL_MAP).write_text("item { id: 1 name: 'red square' }\n")
-    return folder
+    """An exported model that finds the red square of a picture."""
+    return export(tmp_path_factory.mktemp("exported") / "red")
 
 
 @pytest.fixture
