@@ -206,7 +206,7 @@ def test_what_cannot_be_read_or_written_is_one_line(run, tmp_path, red_squares, 
     wrong.write_text("text")
     one_line(run(wrong), "wrong.txt is no image or video by its ending")
     one_line(run(tmp_path / "none.png"), "there is no", "none.png")
-    one_line(run(tmp_path / "*.jpeg"), "nothing matches")
+    one_line(run(tmp_path / "*.jpeg"), "no image or video matches")
     (tmp_path / "nothing").mkdir()
     one_line(run(tmp_path / "nothing"), "no image or video in")
     (tmp_path / "empty.mp4").touch()

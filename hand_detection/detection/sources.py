@@ -222,30 +222,28 @@ def _files(text: str) -> list[Path]:
         found = sorted(
             one
             for one in path.rglob("*")
-            if one.suffix.lower() in (*IMAGES, *VIDEOS)
-            and one.is_file()
+            if _is_known(one)
             and not any(part.startswith(".") for part in one.relative_to(path).parts)
         )
         if not found:
             raise UserError(f"there is no image or video in {shown(path)}")
         return found
     if path.exists():
-        return [_known(path)]
+        if not _is_known(path):
+            known = ", ".join((*IMAGES, *VIDEOS))
+            raise UserError(f"{shown(path)} is no image or video by its ending: {known} are")
+        return [path]
     if set("*?[") & set(text):
         start = Path(path.anchor or ".")
-        matches = sorted(start.glob(str(path.relative_to(path.anchor))))
-        if not matches:
-            raise UserError(f"nothing matches {text}")
-        return [_known(match) for match in matches if match.is_file()]
+        found = sorted(filter(_is_known, start.glob(str(path.relative_to(path.anchor)))))
+        if not found:
+            raise UserError(f"no image or video matches {text}")
+        return found
     raise UserError(f"there is no {shown(path)}")
 
 
-def _known(path: Path) -> Path:
-    if path.suffix.lower() in (*IMAGES, *VIDEOS):
-        return path
-    raise UserError(
-        f"{shown(path)} is no image or video by its ending: {', '.join((*IMAGES, *VIDEOS))} are"
-    )
+def _is_known(path: Path) -> bool:
+    return path.suffix.lower() in (*IMAGES, *VIDEOS) and path.is_file()
 
 
 def _video(path: Path, file: str, name: str) -> Video:
