@@ -5,6 +5,6 @@ from hand_detection import venv
 
 if __name__ == "__main__":
     venv.enter()
-    from hand_detection import console, detect
+    from hand_detection import console, detect_image
 
-    console.run(detect.main)
+    console.run(detect_image.main)

@@ -9,4 +9,4 @@ if [[ ! -x $python ]]; then
   echo "error: .venv is missing: run ./install.sh first" >&2
   exit 1
 fi
-PYTHONPATH=$root exec "$python" -m hand_detection.detect "$@"
+PYTHONPATH=$root exec "$python" -m hand_detection.detect_image "$@"

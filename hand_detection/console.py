@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -90,6 +91,24 @@ def _raise_on_sigterm(signum: int, frame: object) -> None:
     at_last.daemon = True
     at_last.start()
     sys.exit(128 + signum)
+
+
+@contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """A list that is empty until SIGINT or SIGTERM comes: work that can be kept then ends."""
+    received: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        if received:  # asked twice: at once
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def say(text: str = "") -> None:

@@ -1,7 +1,7 @@
 """Exported models opened for detection, whatever runs them.
 
-A `Detector` takes a batch of images and gives boxes in pixels. What runs a further format (ONNX,
-TFLite) is one small class with `detect_batch`, and a line in `FORMATS`.
+What runs a format is one small class, a `Detector`, and a line in `FORMATS`. TensorFlow's stand
+here, those of the other runtimes in `deploy.runtimes`.
 """
 
 from __future__ import annotations
@@ -9,73 +9,35 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from hand_detection import coco, frames, masks
+from hand_detection import coco, frames
 from hand_detection.api import compat
 from hand_detection.console import UserError
-from hand_detection.export import FROZEN
+from hand_detection.deploy import runtimes
+from hand_detection.detector import MASKS, OUTPUTS, Detector, unfit
+from hand_detection.export import FROZEN, ONNX, SAVED_MODEL
 from hand_detection.paths import shown
 
-OUTPUTS = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
-MASKS = "detection_masks"  # of a model that makes them, each relative to its box
 BATCH_SIZE = 8
 
 
-class Detector(Protocol):
-    """A model that is ready to run."""
-
-    def detect_batch(self, images: np.ndarray) -> list[coco.Boxes]:
-        """Detect in images of one size.
-
-        Args:
-            images: uint8 (N, height, width, 3), RGB.
-
-        Returns:
-            For each image its boxes in pixels, classes by the label map's ids; best score first;
-            with masks of the image if the model makes them.
-        """
-
-
-class _Session:
+class _Session(Detector):
     """What the API's exporter makes, in a TensorFlow session."""
 
     def __init__(self, session: Any, image: Any, outputs: dict[str, Any]) -> None:
         self._session, self._input, self._outputs = session, image, outputs
+        self.batch = image.shape[0].value
         # Of two stages: an image has hundreds of proposals, each looked at by half a network. Four
         # images at once took the largest model 6 GB.
-        self._one_by_one = any(
-            node.name.startswith("FirstStage") for node in session.graph.get_operations()
-        )
+        if any(node.name.startswith("FirstStage") for node in session.graph.get_operations()):
+            self.batch = 1
 
-    def detect(self, image: np.ndarray) -> coco.Boxes:
-        """Detect in one image, uint8 (height, width, 3), RGB."""
-        return self.detect_batch(image[np.newaxis])[0]
-
-    def detect_batch(self, images: np.ndarray) -> list[coco.Boxes]:
+    def infer(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """As `Detector` has it."""
-        if self._one_by_one and len(images) > 1:
-            return [self.detect(image) for image in images]
-        result = self._session.run(self._outputs, {self._input: images})
-        height, width = images.shape[1:3]
-        return [
-            coco.Boxes(
-                coco.to_pixels(boxes[:count], width, height),
-                classes[:count].astype(np.int64),
-                scores=scores[:count].astype(np.float64),
-                masks=None
-                if box_masks is None
-                else masks.paste(box_masks[:count], boxes[:count], width, height),
-            )
-            for boxes, scores, classes, count, box_masks in zip(
-                *(result[name] for name in OUTPUTS[:3]),
-                result["num_detections"].astype(np.int64),
-                result.get(MASKS, [None] * len(images)),
-                strict=True,
-            )
-        ]
+        return self._session.run(self._outputs, {self._input: pixels})
 
 
 class FrozenGraph(_Session):
@@ -85,7 +47,7 @@ class FrozenGraph(_Session):
         UserError: it is none, or damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int | None = None) -> None:
         tf = compat.activate()
         try:
             definition = tf.GraphDef.FromString(path.read_bytes())
@@ -96,8 +58,8 @@ class FrozenGraph(_Session):
             outputs = {name: graph.get_tensor_by_name(f"{name}:0") for name in names}
             image = graph.get_tensor_by_name("image_tensor:0")
         except Exception as error:  # protobuf and TensorFlow raise many kinds here
-            raise _unfit(path, error) from None
-        super().__init__(tf.Session(graph=graph), image, outputs)
+            raise unfit(path, error) from None
+        super().__init__(_session(graph, threads), image, outputs)
 
 
 class SavedModel(_Session):
@@ -107,11 +69,11 @@ class SavedModel(_Session):
         UserError: it is none, or damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int | None = None) -> None:
         tf = compat.activate()
         try:
             graph = tf.Graph()
-            session = tf.Session(graph=graph)
+            session = _session(graph, threads)
             with graph.as_default():
                 meta = tf.saved_model.loader.load(session, ["serve"], str(path))
             signature = meta.signature_def["serving_default"]
@@ -121,11 +83,21 @@ class SavedModel(_Session):
             }
             image = graph.get_tensor_by_name(signature.inputs["inputs"].name)
         except Exception as error:
-            raise _unfit(path, error) from None
+            raise unfit(path, error) from None
         super().__init__(session, image, outputs)
 
 
-FORMATS: dict[str, Callable[[Path], Detector]] = {".pb": FrozenGraph}
+def _session(graph: Any, threads: int | None) -> Any:
+    tf = compat.activate()
+    count = threads or 0  # TensorFlow's own choice
+    config = tf.ConfigProto(intra_op_parallelism_threads=count, inter_op_parallelism_threads=count)
+    return tf.Session(graph=graph, config=config)
+
+
+FORMATS: dict[str, Callable[[Path, int | None], Detector]] = {
+    ".pb": FrozenGraph,
+    ".onnx": runtimes.OnnxModel,
+}
 """What opens a file, by its suffix."""
 
 
@@ -137,7 +109,7 @@ def locate(path: Path) -> Path:
     """
     if path.name == "saved_model.pb":
         path = path.parent
-    for candidate in (path / FROZEN, path):
+    for candidate in (path / FROZEN, path / SAVED_MODEL, path / ONNX, path):
         known = candidate.suffix in FORMATS and candidate.is_file()
         if known or (candidate / "saved_model.pb").is_file():
             return candidate
@@ -147,14 +119,15 @@ def locate(path: Path) -> Path:
     )
 
 
-def open_model(path: Path) -> Detector:
-    """Open what `locate` finds.
+def open_model(path: Path, threads: int | None = None) -> Detector:
+    """Open what `locate` finds; `threads` of the runtime, None for its own choice.
 
     Raises:
         UserError: there is no model, or it is damaged.
     """
     path = locate(path)
-    return SavedModel(path) if path.is_dir() else FORMATS[path.suffix](path)
+    opened = SavedModel if path.is_dir() else FORMATS[path.suffix]
+    return opened(path, threads)
 
 
 def detect_all(
@@ -181,9 +154,3 @@ def _with_detections(
 ) -> Iterator[coco.Image]:
     for image, found in zip(images, detector.detect_batch(np.stack(pixels)), strict=True):
         yield replace(image, detections=found)
-
-
-def _unfit(path: Path, error: Exception) -> UserError:
-    return UserError(
-        f"{shown(path)} is not an exported detector: {error}: export it again with ./export.sh"
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -35,7 +36,7 @@ def draw_boxes(
     drawn = image.copy() if masks is None else _tinted(image, masks, classes)
     draw = ImageDraw.Draw(drawn)
     size = max(12, drawn.height // 40)
-    font = ImageFont.load_default(size)
+    font = _font(size)
     width = max(2, drawn.height // 240)
     for number, (box, category) in enumerate(zip(boxes, classes, strict=True)):
         colour = _colour(category)
@@ -67,6 +68,20 @@ def _tinted(image: Image.Image, masks: Sequence[Rle], classes: np.ndarray) -> Im
         )
         pixels[edge] = _colour(category)  # tells two hands apart that overlap
     return Image.fromarray(pixels)
+
+
+def draw_note(image: Image.Image, text: str) -> None:
+    """Write a line into the upper left corner of `image`, an RGB picture, in place."""
+    draw = ImageDraw.Draw(image)
+    font = _font(max(12, image.height // 40))
+    left, top, right, bottom = draw.textbbox((8, 6), text, font)
+    draw.rectangle((left - 6, top - 4, right + 6, bottom + 4), fill=(24, 24, 24))
+    draw.text((8, 6), text, fill=(255, 255, 255), font=font)
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)  # decodes the font's file each time
 
 
 def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:

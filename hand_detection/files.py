@@ -20,14 +20,15 @@ from hand_detection.paths import shown
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, *, suffix: str = ".partial") -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` once the block succeeds.
 
     The temporary name is the same at every try, so a killed run leaves at most one of
-    them, and the next run overwrites it. Two that write one file take turns.
+    them, and the next run overwrites it. It ends in `suffix`, for writers that choose a
+    format by it. Two that write one file take turns.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
+    temporary = path.with_name(f".{path.name}{suffix}")
     with _held(temporary, os.O_RDWR | os.O_CREAT):
         try:
             yield temporary
@@ -138,6 +139,33 @@ def move_aside(path: Path) -> None:
         number += 1
     path.replace(aside)
     say(f"{shown(path)}, as it was, is {shown(aside)} now")
+
+
+@contextmanager
+def new_file(path: Path, *, overwrite: bool, suffix: str = ".partial") -> Iterator[Path]:
+    """As `whole_file`; what stands at `path` is refused, or with `overwrite` moved aside.
+
+    Raises:
+        UserError: `path` exists already, and not `overwrite`.
+    """
+    _refuse_existing(path, overwrite)
+    with whole_file(path, suffix=suffix) as temporary:
+        yield temporary
+        move_aside(path)
+
+
+@contextmanager
+def new_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """As `new_file`, of a folder."""
+    _refuse_existing(path, overwrite)
+    with whole_folder(path, replace=True) as temporary:
+        yield temporary
+        move_aside(path)
+
+
+def _refuse_existing(path: Path, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise UserError(f"{shown(path)} is there already: name another, or add --overwrite")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -65,6 +65,25 @@ def upright(data: bytes, where: str, *, turn: bool) -> tuple[bytes, str, tuple[i
     return out.getvalue(), ".jpg" if jpeg else ".png", picture.size, done
 
 
+def rgb(data: bytes, where: str) -> Image.Image:
+    """The image in `data` as people see it: decoded whole, RGB, upright by its EXIF orientation.
+
+    Args:
+        data: a JPEG, PNG, BMP, TIFF or WebP file.
+        where: how an error names it.
+
+    Raises:
+        UserError: as `upright`.
+    """
+    image = images.open_as(("JPEG", "PNG", *_OTHERS), data, where)
+    with images.explain_damage(where):
+        _refuse(image, data, where)
+    if _SUFFIX.get(image.format) == ".jpg":
+        images.check(data, where)
+    with images.explain_damage(where):
+        return ImageOps.exif_transpose(image).convert("RGB")
+
+
 def _refuse(image: Image.Image, data: bytes, where: str) -> None:
     deep = image.mode.startswith("I") or (image.format == "PNG" and data[_PNG_DEPTH] == 16)
     if image.format == "TIFF":

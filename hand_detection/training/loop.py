@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hand_detection import batches, checkpoints, frames, pipeline, schedule, tfrecords
 from hand_detection.api import compat
-from hand_detection.console import Progress, UserError, say
+from hand_detection.console import Progress, UserError, say, stop_signals
 from hand_detection.evaluator import explain_misfit
 from hand_detection.paths import shown
 from hand_detection.training import best, graph, precision, record, report, restoration, summaries
@@ -118,7 +115,7 @@ def _train(
     """Train on from `last`; the step reached, and why no further."""
     tf = compat.activate()
     step, steps, every = last[1] if last else 0, config.steps, options.evaluate_every
-    with tf.Graph().as_default(), _stop_signals() as stop:
+    with tf.Graph().as_default(), stop_signals() as stop:
         tf.set_random_seed(options.seed)
         dataset = batches.training_dataset(
             config, seed=options.seed, examples=examples, first=step * config.batch_size
@@ -241,21 +238,3 @@ def _write_settings(writer: Any, config: Any, options: Options, step: int) -> No
     }
     writer.add_summary(summaries.config_text(config.text()), step)
     writer.add_summary(summaries.hyperparameters(settings), step)
-
-
-@contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """A list that is empty until SIGINT or SIGTERM comes; the loop then saves and ends."""
-    received: list[int] = []
-
-    def note(number: int, frame: Any) -> None:
-        if received:  # asked twice: at once
-            raise KeyboardInterrupt
-        received.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

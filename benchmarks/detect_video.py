@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""How fast a video is detected in: decoding alone, detection alone, and both with the output.
+
+benchmarks/detect_video.py --images DIR --model EXPORT ...
+
+A video is made of the images first. With all of it overlapping, the rate should be that of the
+slowest part, as far as there are processors for the parts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from hand_detection import venv
+
+
+def main() -> None:
+    from hand_detection import console
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--images", type=Path, required=True, metavar="DIR", help="of one size")
+    add("--model", action="append", required=True, metavar="EXPORT", help="may be repeated")
+    add("--frames", type=console.positive_number, default=300)
+    add("--batch", type=console.positive_number, default=4)
+    add("--rounds", type=console.positive_number, default=3)
+    add("--codec", default="MJPG", choices=("MJPG", "mp4v"))
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        measure(arguments, Path(folder))
+
+
+def measure(arguments: argparse.Namespace, folder: Path) -> None:
+    """Make the video, and print frames a second of each part, the best of the rounds."""
+    import cv2
+    import numpy as np
+
+    from hand_detection import detect, detectors
+    from hand_detection.console import say
+    from hand_detection.detection import loop, sources, tables
+
+    images = [each.path for each in sources.find([str(arguments.images)])][: arguments.frames]
+    video = folder / ("video.avi" if arguments.codec == "MJPG" else "video.mp4")
+    first = cv2.imread(str(images[0]))
+    code = cv2.VideoWriter_fourcc(*arguments.codec)
+    writer = cv2.VideoWriter(str(video), cv2.CAP_FFMPEG, code, 30.0, first.shape[1::-1])
+    for image in images:
+        writer.write(cv2.imread(str(image)))
+    writer.release()
+    [source] = sources.find([str(video)])
+
+    def decode() -> int:
+        return sum(1 for _ in source.frames())
+
+    def rate(work) -> float:
+        started = time.perf_counter()
+        frames = work()
+        return frames / (time.perf_counter() - started)
+
+    opened = {model: detectors.open_model(detect.find_export(model)) for model in arguments.model}
+    batch = [frame for frame, _ in zip(source.frames(), range(arguments.batch), strict=False)]
+    pixels = np.stack([frame.pixels for frame in batch])
+    rates: dict[str, list[float]] = {"decoding alone": []}
+    for number in range(arguments.rounds):
+        rates["decoding alone"].append(rate(decode))
+        for model, detector in opened.items():
+            detector.detect_batch(pixels)
+
+            def alone(detector=detector) -> int:
+                for _ in range(0, len(images), len(pixels)):
+                    detector.detect_batch(pixels)
+                return -(-len(images) // len(pixels)) * len(pixels)
+
+            def whole(detector=detector, number=number) -> int:
+                with tables.coco_json(folder / f"{number}.json", {}, overwrite=True) as write:
+                    frames = sources.frames([source], print)
+                    counts = loop.detect(
+                        frames, detector, {}, [write], total=0, batch_size=arguments.batch
+                    )
+                return counts["frames"]
+
+            rates.setdefault(f"{model}: detection alone", []).append(rate(alone))
+            rates.setdefault(f"{model}: video to JSON", []).append(rate(whole))
+    say()
+    for name, found in rates.items():
+        say(f"{name:40} {max(found):7.1f} frames/s (of {', '.join(f'{r:.1f}' for r in found)})")
+
+
+if __name__ == "__main__":
+    venv.enter()
+    from hand_detection.console import run
+
+    run(main)
