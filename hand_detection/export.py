@@ -154,7 +154,7 @@ def _wanted(names: list[str] | None, proto: Any) -> dict[str, Format]:
         UserError: one cannot be made of this model, or its packages are not installed.
     """
     from hand_detection.deploy import network
-    from hand_detection.deploy.packages import need
+    from hand_detection.deploy.packages import require
 
     everything = bool(names) and "all" in names
     chosen = list(FORMATS) if everything else list(dict.fromkeys(names or ("frozen", "savedmodel")))
@@ -174,7 +174,7 @@ def _wanted(names: list[str] | None, proto: Any) -> dict[str, Format]:
             warn(f"without {name}: {error}")
             continue
         for package in FORMATS[name].packages:
-            need(package)
+            require(package)
         wanted[name] = FORMATS[name]
     return wanted
 
@@ -187,7 +187,8 @@ def _make(job: Job, format_: Format, folder: Path, gate: Gate | None) -> bool:
     """
     with contextlib.suppress(_RefusedError), files.whole_folder(folder, replace=True) as partial:
         format_.write(job, partial)
-        (partial / CONFIG).write_text(job.config.text(), encoding="utf-8")
+        if not (partial / CONFIG).exists():  # the API's exporter writes its own
+            (partial / CONFIG).write_text(job.config.text(), encoding="utf-8")
         shutil.copyfile(job.label_map, partial / LABEL_MAP)
         found = sorted(path for glob in format_.models for path in partial.glob(glob))
         for model in found:

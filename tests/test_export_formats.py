@@ -189,7 +189,7 @@ def test_what_differs_is_kept_aside_and_what_was_there_stays(everything, capsys)
 
 
 def test_without_the_packages_one_line_says_how_to_get_them(monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"onnxruntime is not installed: run \./install\.sh --dep"):
         packages.need("onnxruntime")
 

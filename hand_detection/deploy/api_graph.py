@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 from pathlib import Path
 
@@ -20,6 +21,8 @@ def write(job: Job, folder: Path) -> None:
     tf = compat.activate()
     from object_detection import exporter
 
+    # The exporter writes into it that the averages are no longer to be swapped in.
+    proto = copy.deepcopy(job.config.proto)
     shape = None if job.batch is None else [job.batch, None, None, 3]
     # The exporter reports on stdout what it does, node by node.
     with (
@@ -28,5 +31,5 @@ def write(job: Job, folder: Path) -> None:
         contextlib.redirect_stdout(io.StringIO()),
     ):
         exporter.export_inference_graph(
-            "image_tensor", job.config.proto, str(job.checkpoint), str(folder), input_shape=shape
+            "image_tensor", proto, str(job.checkpoint), str(folder), input_shape=shape
         )
