@@ -63,7 +63,7 @@ def test_the_decoder_matches_the_apis_own_graph_to_1e_5(classes, settings):
     decoder = Decoder.read(Decoder.of(config.proto, anchors).text())
     found = decoder.detections(encodings, logits)
 
-    assert (expected["num_detections"] > 5).all()
+    assert (expected["num_detections"] > 3).all()
     for row, count in enumerate(expected["num_detections"].astype(int)):
         assert found["num_detections"][row] == count
         for name in OUTPUTS[:3]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hand_detection import labelmap, pipeline
 from hand_detection.console import UserError
+from hand_detection.deploy import network
 
 DECODER = "decoder.json"  # a `Decoder`, where it is not part of the model file
 PROPERTIES = "properties.json"  # `Job.properties`, likewise
@@ -31,6 +32,16 @@ class Job:
     step: int
     batch: int | None = None
     calibration_frames: int = 200
+    _networks: dict[Any, network.Network] = field(init=False, default_factory=dict, repr=False)
+
+    def network(self, *, batch: int | None, resize: bool) -> network.Network:
+        """As `network.freeze`; several formats start from the same, which is made once."""
+        key = (batch, resize)
+        if key not in self._networks:
+            self._networks[key] = network.freeze(
+                self.config, self.checkpoint, batch=batch, resize=resize
+            )
+        return self._networks[key]
 
     @property
     def label_map(self) -> Path:

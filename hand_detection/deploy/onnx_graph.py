@@ -30,7 +30,7 @@ def write(job: Job, file: Path) -> None:
     Raises:
         UserError: the model cannot be exported so; a package is missing.
     """
-    net = network.freeze(job.config, job.checkpoint, batch=job.batch)
+    net = job.network(batch=job.batch, resize=True)
     model = convert(net.graph, [network.BOXES, network.SCORES])
     add_suppression(model, Suppression.of(job.config.proto), len(net.anchors))
     save(model, file, job.properties())

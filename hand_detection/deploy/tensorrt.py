@@ -34,7 +34,7 @@ def write(job: Job, folder: Path) -> None:
     onnx = need("onnx")
     suppression = Suppression.of(job.config.proto)
     for batch in (1, None) if job.batch is None else (job.batch,):
-        net = network.freeze(job.config, job.checkpoint, batch=batch, resize=False)
+        net = job.network(batch=batch, resize=False)
         form = "dynamic" if batch is None else f"batch{batch}"
         reference = Decoder.of(job.config.proto, net.anchors).text()
         properties = {**job.properties(), "decoder": reference}

@@ -36,7 +36,7 @@ def write(job: Job, file: Path, *, integers: bool) -> None:
         UserError: the model cannot be exported so, or there are no records to calibrate on.
     """
     tf = compat.activate()
-    net = network.freeze(job.config, job.checkpoint, batch=job.batch or 1, resize=False)
+    net = job.network(batch=job.batch or 1, resize=False)
     with tempfile.NamedTemporaryFile(suffix=".pb") as graph, _quiet():
         graph.write(net.graph.SerializeToString())
         graph.flush()
