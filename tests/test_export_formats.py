@@ -299,10 +299,10 @@ def test_the_devices_scripts_build_and_detect_what_the_checkpoint_does(
     assert "fp16" in options
     if batch == 2:
         assert options["optShapes"] == f"image_tensor:2x{SIZE}x{SIZE}x3"
-    words = (device / engine, tmp_path / "picture.png", "--threshold", "0.9")
+    words = (device / engine, tmp_path / "picture.png", "--threshold", "0.6")
     lines = call(sys.executable, device / "detect.py", *words).splitlines()
     expected = detectors.open_model(everything / "all").detect(picture)
-    assert len(lines) == (expected.scores >= 0.9).sum() > 0
+    assert len(lines) == (expected.scores >= 0.6).sum() > 0
     xmin, ymin, xmax, ymax = expected.boxes[0]
     score = expected.scores[0]
     assert lines[0] == f"  hand {score:.2f}  x {xmin:.0f}-{xmax:.0f}, y {ymin:.0f}-{ymax:.0f}"
