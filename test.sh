@@ -9,11 +9,9 @@ if [[ ${1-} == -h || ${1-} == --help ]]; then
   exit 0
 fi
 cd "$(dirname "${BASH_SOURCE[0]}")"
-./install.sh
-stamp=.venv/tests-installed.txt
-if ! cmp -s tests/requirements.lock "$stamp"; then
-  .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps \
-    --require-hashes --only-binary :all: --requirement tests/requirements.lock
-  cp tests/requirements.lock "$stamp"
-fi
+./install.sh --deploy
+fail() { echo "error: $1" >&2; exit 1; }
+# shellcheck source=tools/venv.sh
+source tools/venv.sh
+add_requirements tests/requirements.lock
 exec .venv/bin/python -m pytest "$@"

@@ -15,7 +15,7 @@ from hand_detection import console, detectors, files
 from hand_detection.benchmarking import report, rounds
 from hand_detection.console import UserError, positive_number, say
 from hand_detection.detection import sources
-from hand_detection.export import FROZEN
+from hand_detection.exported import FROZEN
 from hand_detection.paths import EXPORTED, shown
 
 

@@ -18,7 +18,7 @@ from hand_detection import detectors, labelmap, models
 from hand_detection.console import UserError, positive_number, say, whole_number
 from hand_detection.detection import loop, opencv, pictures, sources, tables
 from hand_detection.detection.results import Result, Write
-from hand_detection.export import LABEL_MAP, RECORD
+from hand_detection.exported import FAILED, LABEL_MAP, RECORD
 from hand_detection.paths import EXPORTED, shown
 
 
@@ -85,7 +85,8 @@ def find_export(model: str | None) -> Path:
         return detectors.locate(
             below if below.exists() and not Path(model).exists() else Path(model)
         )
-    records = EXPORTED.glob(f"[!.]*/{RECORD}")
+    found = EXPORTED.glob(f"[!.]*/{RECORD}")
+    records = [record for record in found if FAILED not in record.parent.name]
     newest = max(records, key=lambda record: record.stat().st_mtime, default=None)
     if newest is None:
         raise UserError(

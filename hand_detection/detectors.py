@@ -18,7 +18,7 @@ from hand_detection.api import compat
 from hand_detection.console import UserError
 from hand_detection.deploy import runtimes
 from hand_detection.detector import MASKS, OUTPUTS, Detector, unfit
-from hand_detection.export import FROZEN, ONNX, SAVED_MODEL
+from hand_detection.exported import FROZEN, ONNX, OPENVINO, SAVED_MODEL, TFLITE
 from hand_detection.paths import shown
 
 BATCH_SIZE = 8
@@ -97,6 +97,8 @@ def _session(graph: Any, threads: int | None) -> Any:
 FORMATS: dict[str, Callable[[Path, int | None], Detector]] = {
     ".pb": FrozenGraph,
     ".onnx": runtimes.OnnxModel,
+    ".tflite": runtimes.TFLiteModel,
+    ".xml": runtimes.OpenVinoModel,
 }
 """What opens a file, by its suffix."""
 
@@ -109,7 +111,10 @@ def locate(path: Path) -> Path:
     """
     if path.name == "saved_model.pb":
         path = path.parent
-    for candidate in (path / FROZEN, path / SAVED_MODEL, path / ONNX, path):
+    for candidate in (
+        *(path / name for name in (FROZEN, SAVED_MODEL, ONNX, OPENVINO, TFLITE)),
+        path,
+    ):
         known = candidate.suffix in FORMATS and candidate.is_file()
         if known or (candidate / "saved_model.pb").is_file():
             return candidate

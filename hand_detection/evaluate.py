@@ -69,7 +69,7 @@ def _arguments() -> Any:
         "--export",
         type=Path,
         metavar="PATH",
-        help="an exported model: a folder by export.sh, a SavedModel's, or a frozen graph",
+        help="an exported model of any format: a folder by export.sh, or a file in it",
     )
     what.add_argument(
         "--detections",
@@ -164,9 +164,9 @@ def _events(run: Path, split: str) -> Path:
 
 def _beside(path: Path) -> Subject:
     """An exported model, whose record tells the run that it was made from; or another file."""
-    from hand_detection import export
+    from hand_detection import exported
 
-    record = path.parent / export.RECORD
+    record = path.parent / exported.RECORD
     if not record.is_file() or path.suffix == ".json":
         return Subject(path, path.stem, path.parent, None, None)
     made_from = files.read_json(record, "checkpoint", "step")

@@ -103,11 +103,16 @@ class Evaluator:
         examples: how many frames they hold.
         classes: ids by class name.
 
+    Args:
+        config: a `pipeline.Pipeline`.
+        split: of the records.
+        limit: evaluate on so many of the first frames only.
+
     Raises:
         UserError: the records are missing or damaged.
     """
 
-    def __init__(self, config: Any, split: str = "val") -> None:
+    def __init__(self, config: Any, split: str = "val", limit: int | None = None) -> None:
         tf = compat.activate()
         from hand_detection import pipeline
 
@@ -117,6 +122,8 @@ class Evaluator:
         self.examples = tfrecords.examples_in(self.records)
         frames.require_masks(reader, self.records)
         self._with_masks = reader.load_instance_masks
+        if limit is not None:
+            self.examples = min(self.examples, limit)
         self.folder = self.records[0].parent
         self.label_map = reader.label_map_path
         self.classes = labelmap.read_label_map(Path(self.label_map))
@@ -136,7 +143,7 @@ class Evaluator:
 
         dataset = frames.dataset(
             self.records, self.label_map, preprocess, with_masks=self._with_masks
-        )
+        ).take(self.examples)
         shapes = tf.data.get_output_shapes(dataset)
         # Only a fixed-shape resizer makes images that can be stacked.
         size = BATCH_SIZE if shapes["resized"].is_fully_defined() else 1

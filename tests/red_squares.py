@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from hand_detection.export import FROZEN, LABEL_MAP, ONNX
+from hand_detection.exported import FROZEN, LABEL_MAP, ONNX
 
 SIZE = (96, 64)  # width, height
 SCORE = 0.75

@@ -20,7 +20,7 @@ from red_squares import BOX, SIZE, export, picture
 from hand_detection import coco, console, detect, kitti
 from hand_detection.detection import loop, opencv, overlap, sources
 from hand_detection.detection.results import Result
-from hand_detection.export import FROZEN, LABEL_MAP
+from hand_detection.exported import FROZEN, LABEL_MAP
 
 
 @pytest.fixture(scope="module")

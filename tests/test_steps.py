@@ -14,8 +14,8 @@ SCRIPTS = sorted(
     [path.name for path in ROOT.glob("*.sh")]
     + ["prepare_egohands.py", "create_kitti_tf_record.py", "detect_image.py"]
     + [
-        f"tools/{path.name}"
-        for path in (ROOT / "tools").iterdir()
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tools").rglob("*")
         if path.is_file() and os.access(path, os.X_OK)
     ]
 )

@@ -61,6 +61,7 @@ def page() -> str:
     parts = [HEAD]
     for title, name in (
         ("Packages", "requirements.txt"),
+        ("For further export formats", "tools/requirements-deploy.txt"),
         ("For the tests", "tests/requirements.txt"),
     ):
         parts.append(f"\n## {title} (`{name}`, every file by its SHA-256)\n\n")

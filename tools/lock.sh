@@ -2,7 +2,7 @@
 # Writes the lock files that install.sh and test.sh install from: every file of every package in
 # requirements.txt with its SHA-256, for all platforms. To be run after a requirement was changed.
 #
-#   tools/lock.sh     tools/requirements.lock, tools/requirements-gpu.lock, tests/requirements.lock
+#   tools/lock.sh     tools/requirements.lock, -gpu.lock, -deploy.lock; tests/requirements.lock
 set -euo pipefail
 
 if (($#)); then
@@ -20,10 +20,11 @@ trap 'rm -rf "$work"' EXIT
 lock() { # FROM TO [OPTIONS]
   "$work/venv/bin/uv" pip compile --quiet --no-config --universal --python-version 3.10 \
     --generate-hashes --no-annotate --no-header "${@:3}" --output-file "$work/lock" "$1"
-  { echo "# Made by tools/lock.sh: change requirements.txt and run it again."; cat "$work/lock"; } >"$2"
+  { echo "# Made by tools/lock.sh: change the requirements and run it again."; cat "$work/lock"; } >"$2"
   echo "$2: $(grep -c == "$2") packages"
 }
 lock requirements.txt tools/requirements.lock --no-deps
+lock tools/requirements-deploy.txt tools/requirements-deploy.lock --no-deps
 lock tests/requirements.txt tests/requirements.lock --no-deps
 # CUDA's libraries come with it; the versions of all else are those of requirements.txt.
 sed -E 's/^tensorflow(-cpu)?==([0-9.]+);.*/tensorflow[and-cuda]==\2/' requirements.txt >"$work/gpu.txt"

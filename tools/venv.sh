@@ -1,4 +1,4 @@
-# Makes .venv in the working directory. Sourced by install.sh.
+# Makes .venv in the working directory. Sourced by install.sh and test.sh, which define `fail`.
 # shellcheck shell=bash
 
 # One of the two lies in every .venv of ours: what was installed whole, or that it was not yet.
@@ -48,6 +48,13 @@ make_venv() { # PYTHON GPU
   venv_pip --requirement .venv/requirements.txt
   mv .venv/requirements.txt "$venv_stamp"
   rm "$venv_unfinished"
+}
+
+add_requirements() { # LOCK -> installs what it lists into .venv, unless that was done before
+  local stamp=.venv/${1//\//-}
+  cmp -s "$1" "$stamp" && return
+  venv_pip --requirement "$1"
+  cp "$1" "$stamp"
 }
 
 venv_pip() { # ARGUMENTS of pip install. Only files that are listed, and no package's own set-up code

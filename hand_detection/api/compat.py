@@ -52,7 +52,7 @@ def activate(research: Path = RESEARCH) -> Any:
 
     # Deprecations within TensorFlow's and Keras' own code are not the user's to mend.
     warnings.filterwarnings("ignore", module=r"tensorflow\.|tf_keras\.|tf_slim\.")
-    with _silent_start():
+    with silent_start():
         tf = importlib.import_module("tensorflow.compat.v1")
     tf.logging.set_verbosity(tf.logging.ERROR)
     # The API warns through the root logger of every variable that a checkpoint does not have;
@@ -68,7 +68,7 @@ def activate(research: Path = RESEARCH) -> Any:
 
 
 @contextmanager
-def _silent_start() -> Iterator[None]:
+def silent_start() -> Iterator[None]:
     """Hide what TensorFlow's C++ libraries print while they load; no setting turns it off."""
     sys.stderr.flush()
     kept = os.dup(2)

@@ -1,9 +1,17 @@
-"""What comes after the network, in NumPy: the reference that other runtimes are held to."""
+"""What comes after an SSD's network, in NumPy: the reference that other runtimes are held to.
+
+Box coder, score converter and non-maximum suppression as the API has them (box_coders/
+faster_rcnn_box_coder.py, builders/post_processing_builder.py, core/post_processing.py). NumPy and
+the standard library only, so that this file runs beside an exported model on any device.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -32,3 +40,142 @@ class Suppression:
             nms.max_detections_per_class,
             nms.max_total_detections,
         )
+
+    def apply(self, boxes: np.ndarray, scores: np.ndarray) -> dict[str, np.ndarray]:
+        """The API's outputs for a batch.
+
+        Args:
+            boxes: float32 (N, anchors, 4): ymin, xmin, ymax, xmax, normalized.
+            scores: float32 (N, anchors, classes), without the background.
+
+        Returns:
+            detection_boxes (N, K, 4), clipped to the picture; detection_scores (N, K), best
+            first; detection_classes (N, K), counted from 1; num_detections (N,). K is max_total;
+            what is beyond num_detections is 0.
+        """
+        number = len(boxes)
+        outputs = {
+            "detection_boxes": np.zeros((number, self.max_total, 4), np.float32),
+            "detection_scores": np.zeros((number, self.max_total), np.float32),
+            "detection_classes": np.zeros((number, self.max_total), np.float32),
+            "num_detections": np.zeros(number, np.float32),
+        }
+        for row in range(number):
+            anchor, label = self._select(boxes[row], scores[row])
+            outputs["num_detections"][row] = len(anchor)
+            outputs["detection_boxes"][row, : len(anchor)] = boxes[row, anchor].clip(0, 1)
+            outputs["detection_scores"][row, : len(anchor)] = scores[row, anchor, label]
+            outputs["detection_classes"][row, : len(anchor)] = label + 1
+        return outputs
+
+    def _select(self, boxes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Anchors and classes of what remains in one picture, best score first."""
+        clipped = boxes.clip(0, 1)
+        inside = (clipped[:, 2:] > clipped[:, :2]).all(1)
+        anchors, labels = [], []
+        for label in range(scores.shape[1]):
+            chosen = self._of_one_class(boxes, scores[:, label])
+            # Only afterwards: a box out of the picture has suppressed others by then.
+            chosen = chosen[inside[chosen]]
+            anchors.append(chosen)
+            labels.append(np.full(len(chosen), label))
+        anchor, label = np.concatenate(anchors), np.concatenate(labels)
+        best = np.argsort(-scores[anchor, label], kind="stable")[: self.max_total]
+        return anchor[best], label[best]
+
+    def _of_one_class(self, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        order = np.flatnonzero(scores > self.score_threshold)
+        order = order[np.argsort(-scores[order], kind="stable")]
+        ymin, xmin, ymax, xmax = boxes[order].T
+        area = (ymax - ymin).clip(0) * (xmax - xmin).clip(0)
+        place = np.arange(len(order))  # those not yet dropped
+        chosen = []
+        while len(place) and len(chosen) < self.max_per_class:
+            best, place = place[0], place[1:]
+            chosen.append(order[best])
+            height = np.minimum(ymax[best], ymax[place]) - np.maximum(ymin[best], ymin[place])
+            width = np.minimum(xmax[best], xmax[place]) - np.maximum(xmin[best], xmin[place])
+            shared = height.clip(0) * width.clip(0)
+            # shared / union > threshold; a box without an area overlaps nothing.
+            union = area[best] + area[place] - shared
+            place = place[~(shared > np.float32(self.iou_threshold) * union)]
+        return np.array(chosen, np.int64)
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Detections from what an SSD's heads give.
+
+    Attributes:
+        anchors: float32 (anchors, 4): ymin, xmin, ymax, xmax, normalized.
+        scales: of the box coder: y, x, height, width.
+        score_converter: SIGMOID, SOFTMAX or IDENTITY.
+        logit_scale: what the logits are divided by before.
+        suppression: of what overlaps.
+        size: height and width of the network's input, in pixels.
+    """
+
+    anchors: np.ndarray
+    scales: tuple[float, float, float, float]
+    score_converter: str
+    logit_scale: float
+    suppression: Suppression
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, proto: Any, anchors: np.ndarray) -> Decoder:
+        """What a TrainEvalPipelineConfig of an SSD says."""
+        ssd = proto.model.ssd
+        coder, post = ssd.box_coder.faster_rcnn_box_coder, ssd.post_processing
+        resizer = ssd.image_resizer.fixed_shape_resizer
+        return cls(
+            anchors,
+            (coder.y_scale, coder.x_scale, coder.height_scale, coder.width_scale),
+            type(post).ScoreConverter.Name(post.score_converter),
+            post.logit_scale,
+            Suppression.of(proto),
+            (resizer.height, resizer.width),
+        )
+
+    def text(self) -> str:
+        """As JSON; `read` takes it."""
+        return json.dumps({**asdict(self), "anchors": self.anchors.astype(float).tolist()})
+
+    @classmethod
+    def read(cls, text: str) -> Decoder:
+        """What `text` wrote."""
+        fields = json.loads(text)
+        return cls(
+            **{
+                **fields,
+                "anchors": np.array(fields["anchors"], np.float32),
+                "scales": tuple(fields["scales"]),
+                "suppression": Suppression(**fields["suppression"]),
+                "size": tuple(fields["size"]),
+            }
+        )
+
+    def boxes(self, encodings: np.ndarray) -> np.ndarray:
+        """Box encodings float32 (N, anchors, 4) -> boxes of the same shape, normalized."""
+        low, high = self.anchors[:, :2], self.anchors[:, 2:]
+        sides = high - low
+        scales = np.array(self.scales, np.float32)
+        centre = encodings[..., :2] / scales[:2] * sides + (low + sides / 2)
+        half = np.exp(encodings[..., 2:] / scales[2:]) * sides / 2
+        return np.concatenate([centre - half, centre + half], axis=-1)
+
+    def scores(self, logits: np.ndarray) -> np.ndarray:
+        """Logits float32 (N, anchors, 1 + classes) -> scores (N, anchors, classes)."""
+        logits = logits / np.float32(self.logit_scale)
+        if self.score_converter == "SIGMOID":
+            # 1 / (1 + exp(-x)), without an overflow where x is far below 0
+            small = np.exp(-np.abs(logits))
+            logits = np.where(logits < 0, small, np.float32(1)) / (1 + small)
+        elif self.score_converter == "SOFTMAX":
+            logits = np.exp(logits - logits.max(-1, keepdims=True))
+            logits = logits / logits.sum(-1, keepdims=True)
+        return logits[..., 1:]
+
+    def detections(self, encodings: np.ndarray, logits: np.ndarray) -> dict[str, np.ndarray]:
+        """As `Suppression.apply`, from what the heads give."""
+        return self.suppression.apply(self.boxes(encodings), self.scores(logits))

@@ -16,6 +16,7 @@ import numpy as np
 
 from hand_detection.deploy import network
 from hand_detection.deploy.decoder import Suppression
+from hand_detection.deploy.job import Job
 from hand_detection.deploy.packages import need
 from hand_detection.detector import OUTPUTS
 
@@ -23,26 +24,23 @@ from hand_detection.detector import OUTPUTS
 OPSET = 17
 
 
-def write(
-    config: Any, checkpoint: Path, file: Path, *, batch: int | None, properties: Mapping[str, str]
-) -> None:
+def write(job: Job, file: Path) -> None:
     """Write an ONNX file that takes pictures of any size and gives detections, all in one.
-
-    Args:
-        config: a `pipeline.Pipeline`.
-        checkpoint: its prefix.
-        file: to write.
-        batch: how many images it takes at once; None for any number.
-        properties: texts that the file carries with it, by name.
 
     Raises:
         UserError: the model cannot be exported so; a package is missing.
     """
-    onnx = need("onnx")
-    net = network.freeze(config, checkpoint, batch=batch)
+    net = job.network(batch=job.batch, resize=True)
     model = convert(net.graph, [network.BOXES, network.SCORES])
-    add_suppression(model, Suppression.of(config.proto), len(net.anchors))
+    add_suppression(model, Suppression.of(job.config.proto), len(net.anchors))
+    save(model, file, job.properties())
+
+
+def save(model: Any, file: Path, properties: Mapping[str, str]) -> None:
+    """Check an onnx.ModelProto and write it, with texts that it carries by name."""
+    onnx = need("onnx")
     onnx.helper.set_model_props(model, dict(properties))
+    onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(file))
 
 
@@ -54,9 +52,10 @@ def convert(graph: Any, outputs: Sequence[str]) -> Any:
         outputs: nodes of it.
 
     Returns:
-        An onnx.ModelProto, checked.
+        An onnx.ModelProto.
     """
-    onnx, tf2onnx = need("onnx"), need("tf2onnx")
+    need("onnx")
+    tf2onnx = need("tf2onnx")
     need("tf2onnx.convert")
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     with contextlib.redirect_stderr(io.StringIO()):
@@ -71,7 +70,6 @@ def convert(graph: Any, outputs: Sequence[str]) -> Any:
         for axis, dimension in enumerate(value.type.tensor_type.shape.dim):
             if dimension.dim_param:
                 dimension.dim_param = ("batch", "height", "width")[axis]
-    onnx.checker.check_model(model, full_check=True)
     return model
 
 
@@ -164,7 +162,8 @@ def add_suppression(model: Any, suppression: Suppression, anchors: int) -> None:
     )
     count = constant("anchors", anchors, np.int64)
     label = node("Div", "nms/place", count, name="label")
-    anchor = node("Mod", "nms/place", count, name="anchor")
+    # Not Mod, which TensorRT came to know late.
+    anchor = node("Sub", "nms/place", node("Mul", label, count, name="its_first"), name="anchor")
     found = node("Cast", node("Greater", best, zero, name="is_found"), to=1, name="found")
     picked = node(
         "GatherND",
@@ -188,4 +187,3 @@ def add_suppression(model: Any, suppression: Suppression, anchors: int) -> None:
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
         for name, shape in zip(OUTPUTS, shapes, strict=True)
     )
-    onnx.checker.check_model(model, full_check=True)

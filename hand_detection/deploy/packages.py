@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 from types import ModuleType
 
 from hand_detection.console import UserError
@@ -14,11 +14,17 @@ def need(name: str) -> ModuleType:
     Raises:
         UserError: it is not installed.
     """
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name.partition(".")[0]:
-            raise
+    require(name.partition(".")[0])
+    return importlib.import_module(name)
+
+
+def require(package: str) -> None:
+    """Whether a package is there, without importing it: some bring TensorFlow with them.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    if importlib.util.find_spec(package) is None:
         raise UserError(
-            f"the package for {error.name} is not installed: run ./install.sh --deploy first"
-        ) from None
+            f"the package for {package} is not installed: run ./install.sh --deploy first"
+        )

@@ -2,24 +2,60 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from hand_detection import coco
+from hand_detection.console import UserError
+from hand_detection.deploy import network, tensorrt
+from hand_detection.deploy.decoder import Decoder
+from hand_detection.deploy.job import DECODER
 from hand_detection.deploy.packages import need
 from hand_detection.deploy.resizing import bilinear
 from hand_detection.detector import OUTPUTS, Detector, unfit
 
 
-class OnnxModel(Detector):
-    """An ONNX file in ONNX Runtime.
+class _Heads(Detector):
+    """A network whose outputs are decoded here, and whose input is resized here.
+
+    Attributes:
+        decoder: what decodes; None where the model does all by itself.
+    """
+
+    decoder: Decoder | None = None
+    size: tuple[int, int] | None = None
+
+    def preprocess(self, images: np.ndarray) -> np.ndarray:
+        """As `Detector` has it."""
+        return images if self.size is None else bilinear(images, self.size)
+
+    def postprocess(
+        self, outputs: dict[str, np.ndarray], width: int, height: int
+    ) -> list[coco.Boxes]:
+        """As `Detector` has it."""
+        if network.LOGITS in outputs:
+            outputs = self.decoder.detections(outputs[network.ENCODINGS], outputs[network.LOGITS])
+        elif network.BOXES in outputs:
+            outputs = self.decoder.suppression.apply(
+                outputs[network.BOXES], outputs[network.SCORES]
+            )
+        return super().postprocess(outputs, width, height)
+
+
+class OnnxModel(_Heads):
+    """An ONNX file in ONNX Runtime, of any form that ./export.sh writes.
+
+    Of a form with TensorRT's plugin the network runs, and NumPy does what the plugin would.
 
     Args:
         path: the file.
         threads: how many the runtime may use; None for one a core.
 
     Raises:
-        UserError: it is no exported detector, or damaged; or ONNX Runtime is not installed.
+        UserError: it is no exported detector, or damaged; or a package is not installed.
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
@@ -27,26 +63,117 @@ class OnnxModel(Detector):
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what goes wrong comes as an exception too
         options.intra_op_num_threads = threads or 0
+        data = path.read_bytes()
         try:
+            if tensorrt.PLUGIN.encode() in data:
+                data = tensorrt.without_plugin(path)
             self._session = onnxruntime.InferenceSession(
-                path.read_bytes(), options, providers=["CPUExecutionProvider"]
+                data, options, providers=["CPUExecutionProvider"]
             )
             [image] = self._session.get_inputs()
-            missing = set(OUTPUTS) - {value.name for value in self._session.get_outputs()}
-            if missing:
-                raise ValueError(f"it has no output {', '.join(sorted(missing))}")
+            self._outputs = [value.name for value in self._session.get_outputs()]
+            properties = self._session.get_modelmeta().custom_metadata_map
+            if not set(OUTPUTS) <= set(self._outputs):
+                self.decoder = Decoder.read(properties["decoder"])
+        except UserError:
+            raise
         except Exception as error:  # ONNX Runtime's own exceptions have no common base
             raise unfit(path, error) from None
         self._input = image.name
         self.batch = image.shape[0] if isinstance(image.shape[0], int) else None
         # Of uint8 it resizes by itself; of float32 it takes its own size only.
-        self._size = None if image.type == "tensor(uint8)" else tuple(image.shape[1:3])
-
-    def preprocess(self, images: np.ndarray) -> np.ndarray:
-        """As `Detector` has it."""
-        return images if self._size is None else bilinear(images, self._size)
+        self.size = None if image.type == "tensor(uint8)" else tuple(image.shape[1:3])
 
     def infer(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """As `Detector` has it."""
-        values = self._session.run(list(OUTPUTS), {self._input: pixels})
-        return dict(zip(OUTPUTS, values, strict=True))
+        values = self._session.run(self._outputs, {self._input: pixels})
+        return dict(zip(self._outputs, values, strict=True))
+
+
+class OpenVinoModel(Detector):
+    """OpenVINO's .xml, with its .bin beside it, on the CPU in float32.
+
+    Args:
+        path: the .xml file.
+        threads: how many the runtime may use; None for what it finds best.
+
+    Raises:
+        UserError: it is no exported detector, or damaged; or OpenVINO is not installed.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        openvino = need("openvino")
+        settings: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            # Where the CPU can, OpenVINO computes in bfloat16 by itself: other scores, other boxes.
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
+        if threads:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        try:
+            core = openvino.Core()
+            model = core.read_model(str(path))
+            shape = model.input(0).partial_shape
+            compiled = core.compile_model(model, "CPU", settings)
+            self._outputs = {name: compiled.output(name) for name in OUTPUTS}
+            self._request = compiled.create_infer_request()
+        except RuntimeError as error:
+            raise unfit(path, str(error).strip().splitlines()[-1]) from None
+        self.batch = shape[0].get_length() if shape[0].is_static else None
+
+    def infer(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
+        """As `Detector` has it."""
+        found = self._request.infer([pixels], share_inputs=True)
+        return {name: found[output] for name, output in self._outputs.items()}
+
+
+class TFLiteModel(_Heads):
+    """A TFLite file in LiteRT, on the CPU with XNNPACK.
+
+    Args:
+        path: the file.
+        threads: how many the runtime may use; None for one.
+
+    Raises:
+        UserError: it is no exported detector, or damaged; or LiteRT is not installed.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        litert = need("ai_edge_litert.interpreter")
+        try:
+            with zipfile.ZipFile(path) as archive:
+                self.decoder = Decoder.read(archive.read(DECODER).decode())
+            self._interpreter = litert.Interpreter(str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()
+            [self._input] = self._interpreter.get_input_details()
+            details = self._interpreter.get_output_details()
+            # In the order in which the converter was told them; it may rename them.
+            self._heads = dict(zip((network.ENCODINGS, network.LOGITS), details, strict=True))
+        except (ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+            raise unfit(path, error) from None
+        self.size = self.decoder.size
+        self.batch = int(self._input["shape"][0])
+
+    def preprocess(self, images: np.ndarray) -> np.ndarray:
+        """As `Detector` has it."""
+        pixels = super().preprocess(images)
+        if self._input["dtype"] == np.float32:
+            return pixels
+        scale, zero = self._input["quantization"]
+        limits = np.iinfo(self._input["dtype"])
+        pixels /= scale
+        pixels += zero
+        return pixels.round().clip(limits.min, limits.max).astype(self._input["dtype"])
+
+    def infer(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
+        """As `Detector` has it; 8-bit outputs as the numbers that they stand for."""
+        self._interpreter.set_tensor(self._input["index"], pixels)
+        self._interpreter.invoke()
+        outputs = {}
+        for name, detail in self._heads.items():
+            values = self._interpreter.get_tensor(detail["index"])
+            if values.dtype != np.float32:
+                scale, zero = detail["quantization"]
+                values = (values.astype(np.float32) - zero) * np.float32(scale)
+            outputs[name] = values
+        return outputs
