@@ -23,8 +23,8 @@ GOLDEN = Path(parity.__file__).with_name("golden")
 ALWAYS = ("ssd_mobilenet_v1", "faster_rcnn_resnet50")
 LIMIT = 1e-4  # relative to an array's largest value
 # The gradients through an SSD's batch normalization in training are differences of nearly equal
-# numbers: ours with oneDNN differ by 1.2e-4 from ours without, and by 0.8e-4 from the original's.
-# Where batch normalization is frozen, in the two-stage models, they keep the limit by far.
+# numbers: on ssd_mobilenet_v1 ours with oneDNN differ by 1.2e-4 from ours without, and by less from
+# the original's. Where batch normalization is frozen, in the two-stage models, they keep the limit.
 ROUNDING = 5e-4
 
 
