@@ -124,7 +124,7 @@ def compute(
 
 def inference(tf: Any, proto: Any, building_loss: Any) -> dict[str, Any]:
     """What a model in its inference mode makes of the images."""
-    with tf.Graph().as_default(), tf.Session() as session:
+    with tf.Graph().as_default(), _session(tf) as session:
         model, inputs, shapes, predictions, losses = _build(tf, proto, False, building_loss)
         detections = model.postprocess(predictions, shapes)
         _load(tf, session)
@@ -155,7 +155,7 @@ def training(tf: Any, proto: Any, building_loss: Any) -> dict[str, Any]:
     """The losses and gradients of a training step, and what it changes."""
     from object_detection.builders import optimizer_builder
 
-    with tf.Graph().as_default(), tf.Session() as session:
+    with tf.Graph().as_default(), _session(tf) as session:
         tf.train.get_or_create_global_step()
         *_, losses = _build(tf, proto, True, building_loss)
         total = tf.add_n([*losses.values(), tf.losses.get_regularization_loss()])
@@ -183,6 +183,12 @@ def training(tf: Any, proto: Any, building_loss: Any) -> dict[str, Any]:
         found["updates"] = [_measures(b - a) for a, b in zip(before, after)]
         found["Loss/total after a step"] = session.run(total)
         return {"training " + name: value for name, value in found.items()}
+
+
+def _session(tf: Any) -> Any:
+    # On a CPU the gradient of crop_and_resize adds up boxes in several threads without a lock: what
+    # one thread adds is now and then lost to another, on either stack.
+    return tf.Session(config=tf.ConfigProto(intra_op_parallelism_threads=1))
 
 
 def _measures(values: np.ndarray) -> list[float]:
