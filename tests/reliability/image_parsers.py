@@ -11,7 +11,8 @@ import numpy as np
 from judge import READ, REFUSED, Parser, cuts
 from PIL import Image
 
-from hand_detection import detect, download, images, records
+from hand_detection import download, images, records
+from hand_detection.detection import sources
 from hand_detection.formats import pixels
 
 
@@ -109,7 +110,7 @@ UPRIGHT = Parser(
 def _shown(data: bytes, folder: Path) -> None:
     path = folder / "photo.jpg"
     path.write_bytes(data)
-    detect.read_image(path)
+    sources.Image(path, path.name, path.stem).read()
 
 
 SHOWN = Parser("image to detect in", _shown, (_turned(), PNG), {**cuts(JPEG), **BOMBS})
