@@ -194,8 +194,11 @@ def use(model: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Stage 3: evaluate the checkpoint, export it, and compare what the two detect."""
     import numpy as np
 
-    from hand_detection import coco, detectors, export, frames
+    from hand_detection import coco, detectors, frames
+    from hand_detection.deploy import api_graph
+    from hand_detection.deploy.job import Job
     from hand_detection.evaluator import Evaluator
+    from hand_detection.exported import FROZEN
 
     config = config_of(model, arguments)
     checkpoint = arguments.work / "trained.ckpt"
@@ -207,7 +210,7 @@ def use(model: str, arguments: argparse.Namespace) -> dict[str, Any]:
         result = evaluator.run(checkpoint)
         exported = arguments.work / "exported"
         exported.mkdir()
-        export.export(config, checkpoint, arguments.steps, exported)
+        api_graph.write(Job(config, checkpoint, arguments.steps), exported)
         detector = detectors.open_model(exported)
         found = [
             detector.detect_batch(picture[np.newaxis])[0]
@@ -222,7 +225,7 @@ def use(model: str, arguments: argparse.Namespace) -> dict[str, Any]:
         "ap50": result.numbers[coco.AP50],
         "seconds_per_image": 1 / result.images_per_second,
         "detections": sum(len(boxes.scores) for boxes in found),
-        "export_mb": (exported / export.FROZEN).stat().st_size / 1e6,
+        "export_mb": (exported / FROZEN).stat().st_size / 1e6,
         "compared": sum(of for _, of in agreement),
         "equal": sum(equal for equal, _ in agreement),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 
@@ -17,6 +18,8 @@ from hand_detection.training import graph, restoration
 
 pytestmark = pytest.mark.slow
 
+# Others of their kind are built in every run; these two take as long as all of those.
+LARGE = ("faster_rcnn_resnet101_egohands", "faster_rcnn_inception_resnet_v2_atrous_egohands")
 FROM_ZOO = [model.name for model in models.MODELS if not model.checkpoint.offline]
 # What has a shape by the number of classes, by the first word of the model's name: SSD's class
 # scores; the two-stage models' class scores, and their boxes, of which there is one a class.
@@ -34,6 +37,14 @@ SKIPPED = {"ssd": 12, "ssdlite": 12, "ssd_resnet50": 2, "faster": 4, "rfcn": 4, 
 
 def family(model: str) -> str:
     return "ssd_resnet50" if "resnet50_v1_fpn" in model else model.split("_")[0]
+
+
+@pytest.fixture
+def model(request):
+    """A model's name."""
+    if request.param in LARGE and os.environ.get("LARGE_MODELS") != "1":
+        pytest.skip("a minute: set LARGE_MODELS=1 to run it")
+    return request.param
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +66,7 @@ def training_graph(model: str, data, checkpoint, *settings: str) -> graph.Graph:
     return graph.build(config, dataset, resumed=False)
 
 
-@pytest.mark.parametrize("model", FROM_ZOO)
+@pytest.mark.parametrize("model", FROM_ZOO, indirect=True)
 def test_all_is_restored_but_what_depends_on_the_number_of_classes(model, data, tmp_path, capsys):
     prefix = zoo.write_checkpoint(model, tmp_path)
     tf = compat.activate()
@@ -79,7 +90,7 @@ def test_all_is_restored_but_what_depends_on_the_number_of_classes(model, data, 
     shutil.rmtree(tmp_path)
 
 
-@pytest.mark.parametrize("model", models.names())
+@pytest.mark.parametrize("model", models.names(), indirect=True)
 def test_the_inference_graph_has_the_outputs_that_deployment_tools_expect(model):
     tf = compat.activate()
     from object_detection import exporter

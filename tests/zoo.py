@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from hand_detection import export, pipeline
+from hand_detection import pipeline
 from hand_detection.api import compat
+from hand_detection.deploy import api_graph
+from hand_detection.deploy.job import Job
 
 CLASSES = 90  # of COCO, as the zoo's configs count them
 
@@ -97,9 +99,7 @@ def write_archive(model: str, path: Path, seed: int = 1) -> Path:
     prefix = write_checkpoint(model, folder, seed=seed)
     exported = folder / name
     exported.mkdir()
-    export.export(config(model), prefix, 0, exported)
-    for extra in (export.LABEL_MAP, export.RECORD):  # of ours, and not in the zoo's
-        (exported / extra).unlink()
+    api_graph.write(Job(config(model), prefix, 0), exported)
     with tarfile.open(path, "w:gz", compresslevel=1) as tar:
         tar.add(exported, name)
     return path
