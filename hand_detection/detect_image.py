@@ -14,7 +14,7 @@ import numpy as np
 from hand_detection import console, detectors, files
 from hand_detection.console import say
 from hand_detection.detect import class_names, find_export, score
-from hand_detection.detection.results import Result, at_least
+from hand_detection.detection.results import Result
 from hand_detection.detection.sources import Image
 from hand_detection.paths import shown
 
@@ -58,7 +58,7 @@ def main() -> None:
         started = time.monotonic()
         [found] = detector.detect_batch(frame.pixels[np.newaxis])
         milliseconds = (time.monotonic() - started) * 1000
-        result = Result(frame, at_least(found, arguments.threshold), names)
+        result = Result(frame, found.only(found.scores >= arguments.threshold), names)
         say(f"{frame.file}: {len(result.found.boxes)} found in {milliseconds:.0f} ms")
         for line in result.lines():
             say(f"  {line}")

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hand_detection import drawing, masks
+from hand_detection import coco, drawing, masks
+from hand_detection.detection import loop
+from hand_detection.detection.sources import Frame
+from hand_detection.detector import Detector
 
 SIZE = (40, 30)  # width, height
 
@@ -130,3 +133,24 @@ def test_drawn_masks_tint_what_is_inside_and_nothing_else():
     middle, corner = drawn[75, 40].astype(int), drawn[60, 20]
     assert tuple(corner) == drawing.COLOURS[0]
     assert middle.tolist() == [169, 134, 55]  # 0.55 of the picture, 0.45 of the colour
+
+
+def test_a_score_threshold_drops_masks_with_their_boxes():
+    inside = np.zeros(SIZE[::-1], bool)
+    inside[5:15, 5:15] = True
+    found = coco.Boxes(
+        np.array([[5.0, 5, 15, 15], [20.0, 20, 30, 28]]),
+        np.array([1, 1]),
+        scores=np.array([0.9, 0.1]),
+        masks=[masks.encode(inside), masks.encode(~inside)],
+    )
+    detector = Detector()
+    detector.detect_batch = lambda images: [found]
+    frame = Frame("a.png", "a", np.zeros((*SIZE[::-1], 3), np.uint8))
+    results = []
+    loop.detect([frame], detector, {1: "hand"}, [results.append], total=0, threshold=0.5)
+    [result] = results
+    assert len(result.found.boxes) == len(result.found.masks) == 1
+    tinted = np.asarray(result.drawn).any(-1)
+    assert tinted[10, 10]
+    assert not tinted[29, 0]

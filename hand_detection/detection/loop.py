@@ -12,7 +12,7 @@ import numpy as np
 from hand_detection import coco, detectors
 from hand_detection.console import Progress, say, stop_signals
 from hand_detection.detection.overlap import Busy, in_thread
-from hand_detection.detection.results import Result, Write, at_least
+from hand_detection.detection.results import Result, Write
 from hand_detection.detection.sources import Frame
 
 BATCH = 4
@@ -64,7 +64,7 @@ def detect(
             recent.append(time.monotonic())
             with writing.working(1):
                 note = _rate(recent) if overlay else ""
-                result = Result(frame, at_least(boxes, threshold), names, note)
+                result = Result(frame, boxes.only(boxes.scores >= threshold), names, note)
                 for write in writes:
                     write(result)
             counts["frames"] += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from PIL import Image
@@ -66,11 +66,3 @@ class Result:
 
 Write = Callable[[Result], None]
 """What takes the results one by one, in the order of the frames."""
-
-
-def at_least(boxes: coco.Boxes, threshold: float) -> coco.Boxes:
-    """The detections that score at least `threshold`."""
-    keep = boxes.scores >= threshold
-    return replace(
-        boxes, boxes=boxes.boxes[keep], classes=boxes.classes[keep], scores=boxes.scores[keep]
-    )
