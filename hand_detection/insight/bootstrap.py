@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hand_detection import egohands, metrics
+from hand_detection import metrics
 from hand_detection.coco import Image
+from hand_detection.insight.groups import videos_of
 
 RESAMPLES = 1000
 SEED = 2018
@@ -42,7 +43,7 @@ class Clusters:
 
 def clusters(images: Sequence[Image]) -> Clusters:
     """The videos of the images; of other names, groups of frames dealt at random."""
-    videos = [egohands.video_of(image.name.rpartition(".")[0]) for image in images]
+    videos = videos_of(images)
     if None not in videos:
         names, of = np.unique(videos, return_inverse=True)
         return Clusters(len(names), of, True)

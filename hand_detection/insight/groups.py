@@ -11,6 +11,11 @@ from hand_detection import egohands, metrics
 from hand_detection.coco import Image
 
 
+def videos_of(images: Sequence[Image]) -> list[str | None]:
+    """The video of each image, by its file's name; None if that does not tell it."""
+    return [egohands.video_of(image.name.rpartition(".")[0]) for image in images]
+
+
 def by_name(images: Sequence[Image], matches: metrics.Matches) -> dict[str, list[dict]]:
     """AP of the frames of each video, activity and location; {} if the names do not tell them.
 
@@ -19,7 +24,7 @@ def by_name(images: Sequence[Image], matches: metrics.Matches) -> dict[str, list
     Returns:
         By kind of group, rows of name, images, objects, AP, AP50; the worst AP50 first.
     """
-    videos = [egohands.video_of(image.name.rpartition(".")[0]) for image in images]
+    videos = videos_of(images)
     if None in videos:
         return {}
     of = {"video": np.array(videos)}
