@@ -20,6 +20,9 @@ SUFFIXES = (".jpg", ".jpeg", ".png")
 _HEAD = 1 << 14  # bytes; photos with a preview in their metadata need more
 _ORIENTATION = 0x0112  # EXIF's number of the field
 
+# About odd but harmless metadata; for good, since a filter for a while is not safe with threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 
 @contextmanager
 def explain_damage(where: str) -> Iterator[None]:
@@ -28,16 +31,14 @@ def explain_damage(where: str) -> Iterator[None]:
     Raises:
         UserError: anything went wrong; the message starts with `where`.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about odd but harmless metadata
-        try:
-            yield
-        except (UserError, MemoryError):
-            raise
-        except Image.DecompressionBombError as error:
-            raise UserError(f"{where}: {error}") from None
-        except Exception as error:
-            raise UserError(f"{where} is cut or damaged: {error}") from None
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{where}: {error}") from None
+    except Exception as error:
+        raise UserError(f"{where} is cut or damaged: {error}") from None
 
 
 def open_image(data: bytes, where: str) -> Image.Image:

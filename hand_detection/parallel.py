@@ -1,4 +1,4 @@
-"""Spread work over processes: results in order, few in flight, nothing left behind."""
+"""Spread work over processes or threads: results in order, few in flight, nothing left behind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TypeVar
@@ -29,12 +29,18 @@ def default_workers() -> int:
 
 
 def in_order(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    *,
+    threads: bool = False,
 ) -> Iterator[Result]:
     """Yield `function(item)` for every item, in the items' order, made by `workers` processes.
 
     `function` stands at the top of a module, and items and results can be pickled. With
-    one worker everything happens in this process.
+    one worker everything happens in this process. With `threads` the workers are threads:
+    right for work that decodes, hashes and writes, since C code lets the others run meanwhile,
+    and nothing needs to be sent.
 
     Raises:
         UserError: a worker was killed; and whatever `function` raises.
@@ -42,10 +48,7 @@ def in_order(
     if workers == 1:
         yield from map(function, items)
         return
-    # Spawned, not forked: a fork of a process with threads may hang.
-    pool = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
-    )
+    pool = _pool(workers, threads)
     try:
         pending = deque()
         for item in items:
@@ -62,6 +65,15 @@ def in_order(
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _pool(workers: int, threads: bool) -> Executor:
+    if threads:
+        return ThreadPoolExecutor(workers)
+    # Spawned, not forked: a fork of a process with threads may hang.
+    return ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
+    )
 
 
 @contextmanager

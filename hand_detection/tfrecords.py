@@ -18,6 +18,7 @@ from array import array
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -279,16 +280,6 @@ def _refuse_strangers(folder: Path) -> None:
             raise UserError(f"{shown(path)} is not part of the TFRecords: move it away first")
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """A frame to become a record."""
-
-    frame: kitti.Frame
-    classes: dict[str, int]
-    max_side: int
-    masks: bool
-
-
 def _write_splits(
     folder: Path,
     dealt: dict[str, list[str]],
@@ -304,16 +295,13 @@ def _write_splits(
         for i in range(count):
             part = frames[i * len(frames) // count : (i + 1) * len(frames) // count]
             plan.append((split, f"{split}.record-{i:05d}-of-{count:05d}", part))
-    work = (
-        _Work(frame, settings.classes, settings.max_side, settings.masks)
-        for _, _, part in plan
-        for frame in part
-    )
+    make = partial(make_record, settings)
+    work = (frame for _, _, part in plan for frame in part)
     shards: dict[str, list[Shard]] = {split: [] for split in dealt}
     boxes = dict.fromkeys(dealt, 0)
     hashes = {split: array("Q") for split in dealt}
     with (
-        closing(in_order(make_record, work, workers)) as made,
+        closing(in_order(make, work, workers, threads=True)) as made,
         Progress(len(by_name), "TFRecords", "frames") as bar,
     ):
         for split, name, part in plan:
@@ -364,31 +352,31 @@ def _shard_count(frames: Sequence[kitti.Frame], max_side: int) -> int:
     return max(1, round(size / SHARD_BYTES))
 
 
-def make_record(work: _Work) -> tuple[bytes, int, int]:
+def make_record(settings: Settings, frame: kitti.Frame) -> tuple[bytes, int, int]:
     """The framed TFRecord of a frame, how many boxes it has, and its hash for `twins`.
 
     Raises:
         UserError: the image or the label file is not correct; names it.
     """
-    data = work.frame.image.read_bytes()
-    where = shown(work.frame.image)
+    data = frame.image.read_bytes()
+    where = shown(frame.image)
     at_least = (twins.SIDE, twins.SIDE)
-    if work.max_side:
-        at_least = images.fit(images.open_image(data, where).size, work.max_side)
+    if settings.max_side:
+        at_least = images.fit(images.open_image(data, where).size, settings.max_side)
     picture, size, encoding = images.decode(data, where, at_least)
-    labels = kitti.read_labels(work.frame.label, size=size, classes=work.classes)
-    if work.masks:
-        labels = polygons.attach(labels, work.frame.label)
+    labels = kitti.read_labels(frame.label, size=size, classes=settings.classes)
+    if settings.masks:
+        labels = polygons.attach(labels, frame.label)
     labels = [label for label in labels if not label.dont_care]
     stored = size
-    if work.max_side and max(size) > work.max_side:
+    if settings.max_side and max(size) > settings.max_side:
         stored, encoding = at_least, "jpeg"
         data = _reduced(picture, stored)
     features = example_features(
-        work.frame.image.name, data, encoding, stored, size, labels, work.classes
+        frame.image.name, data, encoding, stored, size, labels, settings.classes
     )
-    if work.masks:
-        features["image/object/mask"] = _pngs(work.frame, labels, size, stored)
+    if settings.masks:
+        features["image/object/mask"] = _pngs(frame, labels, size, stored)
     record = records.frame_record(records.encode_example(features))
     return record, len(labels), twins.difference_hash(picture)
 

@@ -120,7 +120,7 @@ RECORD = records.frame_record(b"first") + records.frame_record(b"second" * 50)
 
 def _claims(length: int) -> bytes:
     head = struct.pack("<Q", length)
-    return head + struct.pack("<I", records._masked_crc(head)) + b"data" + bytes(4)
+    return head + struct.pack("<I", records.masked_crc(head)) + b"data" + bytes(4)
 
 
 def _record_file(data: bytes, folder: Path) -> None:

@@ -77,7 +77,7 @@ def make_records(folder: Path, size: int) -> None:
 
     folder.mkdir()
     head = struct.pack("<Q", RECORD)
-    head += struct.pack("<I", records._masked_crc(head))
+    head += struct.pack("<I", records.masked_crc(head))
     shards = []
     for number in range(max(1, size >> 30)):
         path = folder / f"train.record-{number:05d}"
