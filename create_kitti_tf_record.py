@@ -82,7 +82,7 @@ def main() -> None:
         metavar="FILE",
         help="(DATA/label_map.pbtxt, or if there is none data/hand_label_map.pbtxt)",
     )
-    add("--workers", type=positive_number, metavar="N", default=default_workers(), help="processes")
+    add("--workers", type=positive_number, metavar="N", default=default_workers(), help="threads")
     add("--overwrite", action="store_true", help="replace TFRecords that were made otherwise")
     args = parser.parse_args()
     if args.split == "official" and (args.val_size or args.folds):
