@@ -37,7 +37,8 @@ def data(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def name(tmp_path_factory):
     """The name of a run of its own, below runs/ and exported/; removed at the end."""
-    name = f"test-{tmp_path_factory.getbasetemp().name}"
+    # With pytest-xdist the last folder is the worker's, the one before it the session's.
+    name = "-".join(("test", *tmp_path_factory.getbasetemp().parts[-2:]))
     yield name
     for folder in (*paths.RUNS.glob(f"*{name}*"), *paths.EXPORTED.glob(f"{name}*")):
         shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
