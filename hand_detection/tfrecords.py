@@ -11,7 +11,6 @@ shards takes them from the manifest and checks them against it (`verify`).
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import platform
 from array import array
@@ -22,9 +21,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-
-from hand_detection import images, kitti, masks, polygons, records, splits, twins
+from hand_detection import examples, images, kitti, polygons, records, splits, twins
 from hand_detection.console import Progress, UserError, say
 from hand_detection.files import (
     mend_folder,
@@ -41,7 +38,6 @@ FOLDER = "tfrecords"
 MANIFEST = "manifest.json"
 SHARD_BYTES = 100 << 20  # big enough to read in one sweep, small enough to mix shards
 SEED = 2018
-JPEG_QUALITY = 95
 LEAK = 0.1  # of the frames held out: above it, their near twins in train are worth a warning
 
 
@@ -295,7 +291,7 @@ def _write_splits(
         for i in range(count):
             part = frames[i * len(frames) // count : (i + 1) * len(frames) // count]
             plan.append((split, f"{split}.record-{i:05d}-of-{count:05d}", part))
-    make = partial(make_record, settings)
+    make = partial(examples.make_record, settings.classes, settings.max_side, settings.masks)
     work = (frame for _, _, part in plan for frame in part)
     shards: dict[str, list[Shard]] = {split: [] for split in dealt}
     boxes = dict.fromkeys(dealt, 0)
@@ -350,113 +346,6 @@ def _shard_count(frames: Sequence[kitti.Frame], max_side: int) -> int:
         width, height = images.open_image(first.read_bytes(), shown(first)).size
         size *= min(1.0, max_side / max(width, height)) ** 2
     return max(1, round(size / SHARD_BYTES))
-
-
-def make_record(settings: Settings, frame: kitti.Frame) -> tuple[bytes, int, int]:
-    """The framed TFRecord of a frame, how many boxes it has, and its hash for `twins`.
-
-    Raises:
-        UserError: the image or the label file is not correct; names it.
-    """
-    data = frame.image.read_bytes()
-    where = shown(frame.image)
-    at_least = (twins.SIDE, twins.SIDE)
-    if settings.max_side:
-        at_least = images.fit(images.open_image(data, where).size, settings.max_side)
-    picture, size, encoding = images.decode(data, where, at_least)
-    labels = kitti.read_labels(frame.label, size=size, classes=settings.classes)
-    if settings.masks:
-        labels = polygons.attach(labels, frame.label)
-    labels = [label for label in labels if not label.dont_care]
-    stored = size
-    if settings.max_side and max(size) > settings.max_side:
-        stored, encoding = at_least, "jpeg"
-        data = _reduced(picture, stored)
-    features = example_features(
-        frame.image.name, data, encoding, stored, size, labels, settings.classes
-    )
-    if settings.masks:
-        features["image/object/mask"] = _pngs(frame, labels, size, stored)
-    record = records.frame_record(records.encode_example(features))
-    return record, len(labels), twins.difference_hash(picture)
-
-
-def _pngs(
-    frame: kitti.Frame, labels: Sequence[kitti.Label], size: tuple[int, int], stored: tuple
-) -> list[bytes]:
-    """The masks of a frame's objects, in their order, as the API's PNG_MASKS."""
-    if not all(label.polygon for label in labels):
-        raise UserError(
-            f"{shown(polygons.file_of(frame.label))} has no outline for some object of "
-            f"{shown(frame.label)}: with --masks each needs one"
-        )
-    return [masks.to_png(masks.rasterise(label.polygon, size, stored)) for label in labels]
-
-
-def _reduced(picture, size: tuple[int, int]) -> bytes:
-    from PIL import Image
-
-    picture = picture.convert("RGB")
-    if picture.size != size:
-        picture = picture.resize(size, Image.Resampling.BILINEAR)
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=JPEG_QUALITY)
-    return out.getvalue()
-
-
-def example_features(
-    name: str,
-    data: bytes,
-    encoding: str,
-    stored: tuple[int, int],
-    size: tuple[int, int],
-    labels: Sequence[kitti.Label],
-    classes: dict[str, int],
-) -> dict[str, records.Feature]:
-    """The features of an example, under the API's keys.
-
-    Args:
-        name: the image's file name.
-        data: the image as it is stored, "jpeg" or "png" in `encoding`, `stored` (width,
-            height) in pixels.
-        size: (width, height) in pixels of the image that the labels speak of.
-        labels: its objects. Their pixels, counted from 0, are divided by the size, as the
-            API's own KITTI conversion does it.
-        classes: ids by class name.
-    """
-
-    def floats(values) -> np.ndarray:
-        return np.array(list(values), np.float64)
-
-    width, height = size
-    boxes = np.array([label.bbox for label in labels], np.float64).reshape(-1, 4)
-    objects = {
-        "bbox/xmin": boxes[:, 0] / width,
-        "bbox/ymin": boxes[:, 1] / height,
-        "bbox/xmax": boxes[:, 2] / width,
-        "bbox/ymax": boxes[:, 3] / height,
-        "class/text": [label.type.encode() for label in labels],
-        "class/label": np.array([classes[label.type] for label in labels], np.int64),
-        "difficult": np.zeros(len(labels), np.int64),
-        "view": [b"Unspecified"] * len(labels),
-        "truncated": floats(label.truncated for label in labels),
-        "alpha": floats(label.alpha for label in labels),
-        "3d_bbox/rot_y": floats(label.rotation_y for label in labels),
-    }
-    for i, key in enumerate(("height", "width", "length")):
-        objects[f"3d_bbox/{key}"] = floats(label.dimensions[i] for label in labels)
-    for i, key in enumerate(("x", "y", "z")):
-        objects[f"3d_bbox/{key}"] = floats(label.location[i] for label in labels)
-    return {
-        "image/height": np.array([stored[1]]),
-        "image/width": np.array([stored[0]]),
-        "image/filename": [name.encode()],
-        "image/source_id": [name.encode()],
-        "image/key/sha256": [hashlib.sha256(data).hexdigest().encode()],
-        "image/encoded": [data],
-        "image/format": [encoding.encode()],
-        **{f"image/object/{key}": value for key, value in objects.items()},
-    }
 
 
 def counts_table(manifest: Manifest) -> str:

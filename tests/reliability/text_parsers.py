@@ -12,12 +12,14 @@ from small_data import jpeg
 from hand_detection import (
     coco,
     config_text,
+    examples,
     held_out,
     kitti,
     labelmap,
     models,
     pipeline,
     prepare,
+    records,
     splits,
     tfrecords,
 )
@@ -50,9 +52,7 @@ def _kitti(data: bytes, folder: Path) -> None:
     kitti.write_labels(path, labels)
     assert kitti.read_labels(path, size=SIZE) == labels
     names = {label.type: 1 for label in labels}
-    tfrecords.records.encode_example(
-        tfrecords.example_features("a", b"", "jpeg", SIZE, SIZE, labels, names)
-    )
+    records.encode_example(examples.example_features("a", b"", "jpeg", SIZE, SIZE, labels, names))
 
 
 def _line(*fields: str) -> bytes:
