@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ from tqdm import tqdm
 T = TypeVar("T")
 _GRACE_SECONDS = 10.0  # from SIGTERM to the end, whatever is waited for
 _LONGEST = 2000  # characters of a message: some quote what they were given
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -53,7 +55,24 @@ def run(main: Callable[[], int | None]) -> None:
         # A full disk, a read-only folder, a missing permission: the user's to mend.
         where = f": {error.filename}" if error.filename else ""
         status = _fail(f"{error.strerror or error}{where}")
+    except Exception as error:
+        said = _said_by_the_disk(error)
+        if said is None:
+            raise
+        status = _fail(said)
     sys.exit(status)
+
+
+def _said_by_the_disk(error: Exception) -> str | None:
+    """What the system said of a disk to TensorFlow, whose errors are no OSError; None if nothing.
+
+    Of "FILE; No space left on device", and what may follow: the same as of an OSError.
+    """
+    if not type(error).__module__.startswith("tensorflow."):
+        return None
+    words = "|".join(re.escape(os.strerror(number)) for number in _DISK_ERRORS)
+    found = re.search(rf"(?:([^\s;]+); )?({words})", str(error))
+    return found and found[2] + (f": {found[1]}" if found[1] else "")
 
 
 def _fail(text: str) -> int:

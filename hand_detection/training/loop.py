@@ -64,14 +64,19 @@ def train(config: Any, run: Path, options: Options) -> bool:
     if examples < 1:
         raise UserError(f"no examples in {shown(records[0])}: run ./create_tfrecords.sh again")
     pipeline.check_masks(config)
+    pipeline.check_proposals(config)
     frames.require_masks(config.proto.train_input_reader, records)
+    checkpoints.clear(run)
     last = checkpoints.latest(run)
     step = last[1] if last else 0
+    why, already = "", ""
     if step >= config.steps and step in best.evaluated(run):
-        say(f"{shown(run)} is at step {step} of {config.steps} already; more: --steps N")
-        return True
-    if _out_of_patience(run, options):
-        say(f"{shown(run)} stopped at step {step} already; on: a larger --patience, or none")
+        why, already = "last step", f"is at step {step} of {config.steps} already; more: --steps N"
+    elif _out_of_patience(run, options):
+        why, already = "no gain", f"stopped at step {step} already"
+        already += "; on: a larger --patience, or none"
+    if why and report.is_current(run):  # else killed between its last step and the report
+        say(f"{shown(run)} {already}")
         return True
     record.check_same_model(config, run)
     if last is None:
@@ -88,10 +93,10 @@ def train(config: Any, run: Path, options: Options) -> bool:
         examples=examples,
         first_step=step,
     )
-    if step >= config.steps:  # killed while its last checkpoint was evaluated
+    if not why and step >= config.steps:  # killed while its last checkpoint was evaluated
         assessor.assess(step)
         why = "last step"
-    else:
+    if not why:
         with frames.explain_damage(records):
             step, why = _train(config, run, options, assessor, examples, last)
     record.end(run, step=step, seconds=time.monotonic() - started, why=why)

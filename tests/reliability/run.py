@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import random
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -52,20 +53,11 @@ def crashes(arguments: argparse.Namespace) -> int:
             work = Path(folder)
             whole = crash.undisturbed(step, work / "whole")
             for fault, share in TRIES.items():
-                tries = max(1, round(share * arguments.tries))
                 if no_disk and fault in ("disk full", "read-only"):
                     print(f"{step.name}, {fault}: skipped, {no_disk}")
                     continue
-                lost = 0
-                for number in range(tries):
-                    rng = random.Random(f"{arguments.seed} {step.name} {fault} {number}")
-                    place = work / fault.replace(" ", "-") / str(number)
-                    place.mkdir(parents=True)
-                    try:
-                        crash.FAULTS[fault](whole, place / "out", number, rng)
-                    except Exception as error:
-                        lost += 1
-                        print(f"LOST {step.name}, {fault}: {error}"[:1500], flush=True)
+                wanted = arguments.tries * share / (1 if fault == "killed" else step.kills)
+                tries, lost = _tries(whole, fault, max(1, round(wanted)), arguments.seed)
                 rows.append((fault, step.name, tries, tries - lost, lost))
                 print(
                     "{:14} {:16} {:4} tries, {:4} survived, {:3} lost".format(*rows[-1]), flush=True
@@ -75,6 +67,25 @@ def crashes(arguments: argparse.Namespace) -> int:
     for row in rows:
         print("| {} | {} | {} | {} | {} |".format(*row))
     return lost_all
+
+
+def _tries(whole: crash.Undisturbed, fault: str, wanted: int, seed: int) -> tuple[int, int]:
+    """Make so many tries of a fault; how many it were, and how many lost something."""
+    made, lost, name = 0, 0, whole.step.name
+    for number in range(10 * wanted):
+        if made >= wanted:
+            break
+        rng = random.Random(f"{seed} {name} {fault} {number}")
+        place = whole.out.parent.parent / fault.replace(" ", "-") / str(number)
+        place.mkdir(parents=True)
+        try:
+            made += crash.FAULTS[fault](whole, place / "out", number, rng)
+        except Exception as error:
+            lost, made = lost + 1, made + 1
+            print(f"LOST {name}, {fault}: {error}"[:3000], flush=True)
+        else:
+            shutil.rmtree(place)
+    return made, lost
 
 
 def hostile(arguments: argparse.Namespace) -> int:
