@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
@@ -20,6 +20,7 @@ T = TypeVar("T")
 _GRACE_SECONDS = 10.0  # from SIGTERM to the end, whatever is waited for
 _LONGEST = 2000  # characters of a message: some quote what they were given
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
+_ending = threading.Event()  # SIGTERM came
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -35,6 +36,7 @@ def run(main: Callable[[], int | None]) -> None:
     bug of ours and keeps its traceback.
     """
     signal.signal(signal.SIGTERM, _raise_on_sigterm)
+    sys.unraisablehook = _send_again
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # of file names that are not UTF-8
     try:
@@ -103,13 +105,28 @@ def is_text(name: str) -> bool:
 
 
 def _raise_on_sigterm(signum: int, frame: object) -> None:
-    print("terminated", file=sys.stderr)
-    # A pool whose workers got the signal too may wait for them for ever: then without clearing up,
-    # which the next run does.
-    at_last = threading.Timer(_GRACE_SECONDS, os._exit, (128 + signum,))
-    at_last.daemon = True
-    at_last.start()
+    if not _ending.is_set():
+        _ending.set()
+        print("terminated", file=sys.stderr)
+        # A pool whose workers got the signal too may wait for them for ever: then without clearing
+        # up, which the next run does.
+        _later(_GRACE_SECONDS, os._exit, 128 + signum)
     sys.exit(128 + signum)
+
+
+def _send_again(unraisable: Any) -> None:
+    """A signal that came in a __del__, whose exceptions Python drops, comes once more."""
+    for kind, signum in ((SystemExit, signal.SIGTERM), (KeyboardInterrupt, signal.SIGINT)):
+        if issubclass(unraisable.exc_type, kind):
+            _later(0.05, os.kill, os.getpid(), signum)
+            return
+    sys.__unraisablehook__(unraisable)
+
+
+def _later(seconds: float, call: Callable[..., object], *arguments: object) -> None:
+    timer = threading.Timer(seconds, call, arguments)
+    timer.daemon = True
+    timer.start()
 
 
 @contextmanager

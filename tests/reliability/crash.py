@@ -94,12 +94,12 @@ def full_disk(whole: Undisturbed, out: Path, number: int, rng: random.Random) ->
         used = shutil.disk_usage(disk).used
         room = used + int(rng.uniform(0.02, 0.95) * max(1, size - _bytes(out)))
         what = f"try {number}: a disk of {room} bytes"
-        _remount(disk, f"size={max(room, 16384)}")
+        remount(disk, f"size={max(room, 16384)}")
         done = run(whole.step, whole.inputs, out)
         if done.returncode:
             _check_said(whole.step, done, what)
         _check_whole(whole, out, what)
-        _remount(disk, f"size={enough}")
+        remount(disk, f"size={enough}")
         _complete(whole, out, what)
     return 1
 
@@ -111,11 +111,11 @@ def read_only(whole: Undisturbed, out: Path, number: int, rng: random.Random) ->
         out = disk / "out"
         _stage(whole.step, whole.inputs, out)
         before = {path: path.stat().st_mtime_ns for path in disk.rglob("*")}
-        _remount(disk, "ro")
+        remount(disk, "ro")
         done = run(whole.step, whole.inputs, out)
         assert done.returncode == 1, f"{what}: exit {done.returncode}: {done.stderr}"
         _check_said(whole.step, done, what)
-        _remount(disk, "rw")
+        remount(disk, "rw")
         assert before == {path: path.stat().st_mtime_ns for path in disk.rglob("*")}, what
         _complete(whole, out, what)
     return 1
@@ -173,7 +173,8 @@ def mounted(folder: Path, size: int) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True, capture_output=True)
 
 
-def _remount(folder: Path, option: str) -> None:
+def remount(folder: Path, option: str) -> None:
+    """Give a disk in memory another size, or make it read-only ("ro") or not ("rw")."""
     command = ["mount", "-o", f"remount,{option}", str(folder)]
     subprocess.run(command, check=True, capture_output=True)
 

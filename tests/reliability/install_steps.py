@@ -12,7 +12,7 @@ from step import Result, Step, differing, visible
 def _clone(inputs: Path) -> None:
     import api_clone
 
-    api_clone.make_project(inputs / "project", "0" * 40)
+    api_clone.make_project(inputs / "project", "1" * 40)
     api_clone.lend_wheel(inputs / "project")
 
 

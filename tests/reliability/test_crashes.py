@@ -5,11 +5,15 @@ The short form: a few seeded tries of the quick steps. All steps, and 50 tries e
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import crash
 import pytest
 import steps
+
+from hand_detection import console
+from hand_detection.api import compat
 
 KILLS = 1
 
@@ -33,3 +37,35 @@ def test_a_disk_that_takes_nothing_is_told_and_nothing_is_lost(whole, fault, tmp
 
 def test_two_at_once_do_not_spoil_each_others_work(whole, tmp_path):
     crash.twice_at_once(whole, tmp_path / "out", 0, random.Random(2))
+
+
+@pytest.mark.slow
+def test_a_killed_training_is_resumed_and_ends_as_it_would_have(data, tmp_path):
+    training = dataclasses.replace(
+        steps.TRAIN, inputs=lambda inputs: (inputs / "data").symlink_to(data), kills=2
+    )
+    whole = crash.undisturbed(training, tmp_path / "whole")
+    assert crash.killed(whole, tmp_path / "out", 0, random.Random(3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("option", "said"), [("size=64k", "No space left on device"), ("ro", "Read-only file system")]
+)
+def test_what_the_disk_says_to_tensorflow_is_one_line(option, said, tmp_path, capsys):
+    if reason := crash.may_mount(tmp_path / "try"):
+        pytest.skip(reason)
+    tf = compat.activate()
+
+    def save() -> None:
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.get_variable("weights", initializer=tf.zeros([1 << 18]))
+            session.run(tf.global_variables_initializer())
+            tf.train.Saver().save(session, str(disk / "model.ckpt"))
+
+    with crash.mounted(tmp_path / "disk", 1 << 30) as disk, pytest.raises(SystemExit) as end:
+        crash.remount(disk, option)
+        console.run(save)
+    assert end.value.code == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {said}: {disk}/model.ckpt")
