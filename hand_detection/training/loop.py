@@ -93,9 +93,12 @@ def train(config: Any, run: Path, options: Options) -> bool:
         examples=examples,
         first_step=step,
     )
-    if not why and step >= config.steps:  # killed while its last checkpoint was evaluated
-        assessor.assess(step)
-        why = "last step"
+    if not why and _is_due(step, config, options) and step not in best.evaluated(run):
+        assessor.assess(step)  # killed while that was done
+        if step >= config.steps:
+            why = "last step"
+        elif _out_of_patience(run, options):
+            why = "no gain"
     if not why:
         with frames.explain_damage(records):
             step, why = _train(config, run, options, assessor, examples, last)
@@ -149,12 +152,13 @@ def _train(
                     step = _run_steps(
                         session, ends, writer, bar, step, until, stop, config, options, examples
                     )
-                    prefix = run / f"{checkpoints.PREFIX}-{step}"
-                    saver.save(session, str(prefix), write_meta_graph=False)
-                    checkpoints.prune(run, options.keep)
+                    # Before the checkpoint, from which a run that is killed now will go on.
                     if histograms is not None:
                         writer.add_summary(session.run(histograms), step)
                     writer.flush()
+                    prefix = run / f"{checkpoints.PREFIX}-{step}"
+                    saver.save(session, str(prefix), write_meta_graph=False)
+                    checkpoints.prune(run, options.keep)
                     if stop:
                         return step, "signal"
                     assessor.assess(step)
@@ -211,6 +215,11 @@ def _not_finite(
         f"the loss is {values['loss']} at step {step} ({parts}): lower the learning rate (--lr), "
         f"or look for boxes of no area in the labels; the batch was {', '.join(names)}"
     )
+
+
+def _is_due(step: int, config: Any, options: Options) -> bool:
+    """Whether the checkpoint of `step` is one to be evaluated, and not a signal's."""
+    return step > 0 and (step >= config.steps or step % options.evaluate_every == 0)
 
 
 def _out_of_patience(run: Path, options: Options) -> bool:

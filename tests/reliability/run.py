@@ -52,11 +52,11 @@ def crashes(arguments: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory() as folder:
             work = Path(folder)
             whole = crash.undisturbed(step, work / "whole")
-            for fault, share in TRIES.items():
+            for fault in arguments.faults:
                 if no_disk and fault in ("disk full", "read-only"):
                     print(f"{step.name}, {fault}: skipped, {no_disk}")
                     continue
-                wanted = arguments.tries * share / (1 if fault == "killed" else step.kills)
+                wanted = arguments.tries * TRIES[fault] / (1 if fault == "killed" else step.kills)
                 tries, lost = _tries(whole, fault, max(1, round(wanted)), arguments.seed)
                 rows.append((fault, step.name, tries, tries - lost, lost))
                 print(
@@ -152,6 +152,7 @@ def _arguments() -> argparse.Namespace:
     kinds, names = ("crash", "hostile"), [step.name for step in steps.STEPS]
     parser.add_argument("--only", nargs="+", choices=kinds, default=kinds)
     parser.add_argument("--steps", nargs="+", choices=names, default=names, help="to crash")
+    parser.add_argument("--faults", nargs="+", choices=TRIES, default=list(TRIES))
     parser.add_argument("--tries", type=int, default=50, help="kills of each step (%(default)s)")
     parser.add_argument(
         "--inputs", type=int, default=3000, help="drawn for each parser (%(default)s)"

@@ -1,11 +1,11 @@
 """Killed, out of disk, without leave to write, run twice at once: nothing is lost.
 
-The short form: a few seeded tries of the quick steps. All steps, and 50 tries each: run.py.
+The short form: a few seeded tries of the quick steps; tests/test_training.py kills a training.
+All steps, and 50 tries each: run.py.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import random
 
 import crash
@@ -37,15 +37,6 @@ def test_a_disk_that_takes_nothing_is_told_and_nothing_is_lost(whole, fault, tmp
 
 def test_two_at_once_do_not_spoil_each_others_work(whole, tmp_path):
     crash.twice_at_once(whole, tmp_path / "out", 0, random.Random(2))
-
-
-@pytest.mark.slow
-def test_a_killed_training_is_resumed_and_ends_as_it_would_have(data, tmp_path):
-    training = dataclasses.replace(
-        steps.TRAIN, inputs=lambda inputs: (inputs / "data").symlink_to(data), kills=2
-    )
-    whole = crash.undisturbed(training, tmp_path / "whole")
-    assert crash.killed(whole, tmp_path / "out", 0, random.Random(3))
 
 
 @pytest.mark.slow
