@@ -49,6 +49,12 @@ def prune(run: Path, keep: int) -> None:
             file.unlink()
 
 
+def clear(run: Path) -> None:
+    """Delete what a killed training left of a checkpoint that it was writing."""
+    for file in run.glob(f"{PREFIX}-*.tempstate*"):
+        file.unlink()
+
+
 def find(model: str, run: Path, checkpoint: str | None = None) -> tuple[Path, int]:
     """A checkpoint's prefix and step: the newest of `run`, or the one asked for.
 

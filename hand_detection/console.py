@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import signal
@@ -11,13 +12,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
 T = TypeVar("T")
 _GRACE_SECONDS = 10.0  # from SIGTERM to the end, whatever is waited for
 _LONGEST = 2000  # characters of a message: some quote what they were given
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
+_ending = threading.Event()  # SIGTERM came
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -33,6 +36,7 @@ def run(main: Callable[[], int | None]) -> None:
     bug of ours and keeps its traceback.
     """
     signal.signal(signal.SIGTERM, _raise_on_sigterm)
+    sys.unraisablehook = _send_again
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # of file names that are not UTF-8
     try:
@@ -53,7 +57,24 @@ def run(main: Callable[[], int | None]) -> None:
         # A full disk, a read-only folder, a missing permission: the user's to mend.
         where = f": {error.filename}" if error.filename else ""
         status = _fail(f"{error.strerror or error}{where}")
+    except Exception as error:
+        said = _said_by_the_disk(error)
+        if said is None:
+            raise
+        status = _fail(said)
     sys.exit(status)
+
+
+def _said_by_the_disk(error: Exception) -> str | None:
+    """What the system said of a disk to TensorFlow, whose errors are no OSError; None if nothing.
+
+    Of "FILE; No space left on device", and what may follow: the same as of an OSError.
+    """
+    if not type(error).__module__.startswith("tensorflow."):
+        return None
+    words = "|".join(re.escape(os.strerror(number)) for number in _DISK_ERRORS)
+    found = re.search(rf"(?:([^\s;]+); )?({words})", str(error))
+    return found and found[2] + (f": {found[1]}" if found[1] else "")
 
 
 def _fail(text: str) -> int:
@@ -84,13 +105,28 @@ def is_text(name: str) -> bool:
 
 
 def _raise_on_sigterm(signum: int, frame: object) -> None:
-    print("terminated", file=sys.stderr)
-    # A pool whose workers got the signal too may wait for them for ever: then without clearing up,
-    # which the next run does.
-    at_last = threading.Timer(_GRACE_SECONDS, os._exit, (128 + signum,))
-    at_last.daemon = True
-    at_last.start()
+    if not _ending.is_set():
+        _ending.set()
+        print("terminated", file=sys.stderr)
+        # A pool whose workers got the signal too may wait for them for ever: then without clearing
+        # up, which the next run does.
+        _later(_GRACE_SECONDS, os._exit, 128 + signum)
     sys.exit(128 + signum)
+
+
+def _send_again(unraisable: Any) -> None:
+    """A signal that came in a __del__, whose exceptions Python drops, comes once more."""
+    for kind, signum in ((SystemExit, signal.SIGTERM), (KeyboardInterrupt, signal.SIGINT)):
+        if issubclass(unraisable.exc_type, kind):
+            _later(0.05, os.kill, os.getpid(), signum)
+            return
+    sys.__unraisablehook__(unraisable)
+
+
+def _later(seconds: float, call: Callable[..., object], *arguments: object) -> None:
+    timer = threading.Timer(seconds, call, arguments)
+    timer.daemon = True
+    timer.start()
 
 
 @contextmanager

@@ -203,6 +203,24 @@ def check_masks(config: Pipeline) -> None:
             )
 
 
+def check_proposals(config: Pipeline) -> None:
+    """Refuse to train the second stage on more boxes than the first one proposes.
+
+    Raises:
+        UserError: says both numbers, and which settings change them.
+    """
+    if config.proto.model.WhichOneof("model") != "faster_rcnn":
+        return
+    network = config.proto.model.faster_rcnn
+    most, wanted = network.first_stage_max_proposals, network.second_stage_batch_size
+    if network.number_of_stages > 1 and wanted > most:
+        raise UserError(
+            f"{shown(config.path)}: the second stage is to learn from {wanted} boxes an image "
+            f"(second_stage_batch_size), and the first one proposes {most} at most "
+            "(first_stage_max_proposals): lower the one, or raise the other"
+        )
+
+
 def num_classes(proto: Any) -> int:
     """The number of classes that the config's model tells apart."""
     return getattr(proto.model, proto.model.WhichOneof("model")).num_classes

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import threading
 import time
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import numpy as np
 import pytest
+from server import Server, send
 
 from hand_detection.console import UserError
 from hand_detection.download import download
@@ -19,76 +17,14 @@ CONTENT = np.random.default_rng(0).bytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-class Server:
-    """A server whose answers are a list of plays, one a request; the last one stays."""
-
-    def __init__(self) -> None:
-        self.plays: list[Callable[[BaseHTTPRequestHandler], None]] = [whole]
-        self.ranges: list[str | None] = []
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                server.ranges.append(self.headers.get("Range"))
-                play = server.plays.pop(0) if len(server.plays) > 1 else server.plays[0]
-                self.close_connection = True
-                play(self)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.http.handle_error = lambda *args: None  # of connections that the client ended
-        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.http.server_port}/file.zip"
-
-
-def answer(
-    content: bytes = CONTENT,
-    *,
-    cut: int | None = None,
-    ranges: bool = True,
-    status: int = 200,
-    hold: float = 0,
-    **headers: str,
-) -> Callable[[BaseHTTPRequestHandler], None]:
-    """Send `content`; with `cut` only that many bytes of it, then hold and hang up."""
-
-    def play(handler: BaseHTTPRequestHandler) -> None:
-        fields = {"ETag": '"1"', **{name.replace("_", "-"): v for name, v in headers.items()}}
-        start, code = 0, status
-        asked = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range") or "")
-        if asked and ranges and handler.headers.get("If-Range", fields["ETag"]) == fields["ETag"]:
-            start, code = int(asked[1]), 206
-            fields["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        body = content[start:]
-        handler.send_response(code)
-        for name, value in fields.items():
-            handler.send_header(name, value)
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body if cut is None else body[:cut])
-        handler.wfile.flush()
-        time.sleep(hold)
-
-    return play
-
-
-whole = answer()
+WHOLE = send(CONTENT)
 
 
 @pytest.fixture
 def server():
-    server = Server()
+    server = Server(WHOLE)
     yield server
-    server.http.shutdown()
-    server.http.server_close()
+    server.close()
 
 
 @pytest.fixture
@@ -113,7 +49,7 @@ def test_a_file_is_fetched_and_nothing_else_is_left(server, target):
 
 
 def test_a_cut_connection_is_resumed_where_it_broke(server, target):
-    server.plays = [answer(cut=1_000_000), answer(cut=500_000), whole]
+    server.plays = [send(CONTENT, until=1_000_000), send(CONTENT, until=500_000), WHOLE]
     fetch(server, target)
     assert target.read_bytes() == CONTENT
     assert server.ranges == [None, "bytes=1000000-", "bytes=1500000-"]
@@ -121,44 +57,44 @@ def test_a_cut_connection_is_resumed_where_it_broke(server, target):
 
 
 def test_a_later_call_goes_on_from_what_an_earlier_one_left(server, target):
-    server.plays = [answer(cut=1_000_000), answer(cut=0)]
+    server.plays = [send(CONTENT, until=1_000_000), send(CONTENT, until=0)]
     with pytest.raises(UserError, match="the connection ended before the file did"):
         fetch(server, target)
     assert not target.exists()
-    server.plays = [whole]
+    server.plays = [WHOLE]
     fetch(server, target)
     assert server.ranges[-1] == "bytes=1000000-"
     assert target.read_bytes() == CONTENT
 
 
 def test_many_breaks_are_no_reason_to_give_up_while_bytes_come(server, target):
-    server.plays = [*[answer(cut=200_000)] * 12, whole]
+    server.plays = [*[send(CONTENT, until=200_000)] * 12, WHOLE]
     fetch(server, target)
     assert target.read_bytes() == CONTENT
 
 
 def test_a_server_that_ignores_ranges_starts_from_the_beginning(server, target):
-    server.plays = [answer(cut=1_000_000), answer(ranges=False)]
+    server.plays = [send(CONTENT, until=1_000_000), send(CONTENT, ranges=False)]
     fetch(server, target)
     assert target.read_bytes() == CONTENT
 
 
 def test_a_file_that_changed_in_between_is_fetched_anew(server, target):
     new = CONTENT[::-1]
-    server.plays = [answer(cut=1_000_000), answer(new, ETag='"2"')]
+    server.plays = [send(CONTENT, until=1_000_000), send(new, etag='"2"')]
     fetch(server, target, sha256=hashlib.sha256(new).hexdigest())
     assert target.read_bytes() == new
 
 
 def test_a_server_that_mixes_two_versions_is_found_by_the_hash(server, target):
     new = CONTENT[::-1]  # under the same ETag
-    server.plays = [answer(cut=1_000_000), answer(new)]
+    server.plays = [send(CONTENT, until=1_000_000), send(new)]
     fetch(server, target, sha256=hashlib.sha256(new).hexdigest())
     assert target.read_bytes() == new
 
 
 def test_a_stall_does_not_hang(server, target):
-    server.plays = [answer(cut=1_000_000, hold=3), whole]
+    server.plays = [send(CONTENT, until=1_000_000, hold=3), WHOLE]
     start = time.monotonic()
     fetch(server, target)
     assert time.monotonic() - start < 2.5
@@ -175,29 +111,28 @@ def test_a_drip_of_single_bytes_is_a_stall_too(server, target):
             handler.wfile.flush()
             time.sleep(0.05)
 
-    server.plays = [drip, whole]
+    server.plays = [drip, WHOLE]
     fetch(server, target)
     assert target.read_bytes() == CONTENT
 
 
 def test_a_busy_server_is_asked_again(server, target):
-    server.plays = [answer(b"busy", status=503), whole]
+    server.plays = [send(b"busy", status=503), WHOLE]
     fetch(server, target)
     assert target.read_bytes() == CONTENT
 
 
 def test_the_next_mirror_is_asked_where_one_fails(server, target):
-    other = Server()
-    other.plays = [answer(b"gone", status=404)]
+    other = Server(send(b"gone", status=404))
     refusing = "http://127.0.0.1:9/file.zip"
     download([refusing, other.url, server.url], target, sha256=SHA256, pause=0.0)
     assert target.read_bytes() == CONTENT
     assert len(other.ranges) == 1  # a file that is not there is not asked for again
-    other.http.shutdown()
+    other.close()
 
 
 def test_the_last_message_names_every_address_why_and_what_to_do(server, target):
-    server.plays = [answer(b"gone", status=404)]
+    server.plays = [send(b"gone", status=404)]
     refusing = "http://127.0.0.1:9/file.zip"
     with pytest.raises(UserError) as error:
         download([refusing, server.url], target, pause=0.0, by_hand="and name it with --archive")
@@ -210,8 +145,8 @@ def test_the_last_message_names_every_address_why_and_what_to_do(server, target)
 @pytest.mark.parametrize(
     "play",
     [
-        answer(b"<p>not here</p>", Content_Type="text/html; charset=utf-8"),
-        answer(b"\n<!DOCTYPE html><html>sorry</html>", Content_Type="application/zip"),
+        send(b"<p>not here</p>", Content_Type="text/html; charset=utf-8"),
+        send(b"\n<!DOCTYPE html><html>sorry</html>", Content_Type="application/zip"),
     ],
 )
 def test_a_web_page_is_not_taken_for_the_file(server, target, play):
@@ -223,12 +158,12 @@ def test_a_web_page_is_not_taken_for_the_file(server, target, play):
 
 def test_a_page_in_the_place_of_the_rest_does_not_spoil_the_beginning(server, target):
     server.plays = [
-        answer(cut=1_000_000),
-        answer(b"<html>", ranges=False, Content_Type="text/html"),
+        send(CONTENT, until=1_000_000),
+        send(b"<html>", ranges=False, Content_Type="text/html"),
     ]
     with pytest.raises(UserError, match="web page"):
         fetch(server, target)
-    server.plays = [whole]
+    server.plays = [WHOLE]
     fetch(server, target)
     assert server.ranges[-1] == "bytes=1000000-"
 
@@ -262,7 +197,7 @@ def test_a_file_of_the_users_under_the_name_is_not_replaced(server, target):
 
 
 def test_bytes_that_the_server_calls_gzip_encoded_are_kept_as_they_are(server, target):
-    server.plays = [answer(Content_Encoding="gzip")]
+    server.plays = [send(CONTENT, Content_Encoding="gzip")]
     fetch(server, target)
     assert target.read_bytes() == CONTENT
 

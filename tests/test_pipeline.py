@@ -104,3 +104,15 @@ def test_data_points_both_readers_to_a_folder_and_missing_records_say_what_to_ru
     assert (train.name[:5], val.name[:3]) == ("train", "val")
     with pytest.raises(UserError, match=r"test\.record"):
         pipeline.record_files(pipeline.eval_reader(proto), "test")
+
+
+def test_a_second_stage_that_wants_more_boxes_than_the_first_proposes_is_told():
+    network = "model.faster_rcnn"
+    few = f"{network}.first_stage_max_proposals=20"
+    config = pipeline.load("faster_rcnn_inception_v2_egohands", settings=(few,))
+    with pytest.raises(UserError, match=r"learn from 64 boxes .* proposes 20 at most"):
+        pipeline.check_proposals(config)
+    enough = (few, f"{network}.second_stage_batch_size=20")
+    pipeline.check_proposals(pipeline.load("faster_rcnn_inception_v2_egohands", settings=enough))
+    for name in NAMES:
+        pipeline.check_proposals(pipeline.load(name))

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import subprocess
+import sys
+import textwrap
 
 import pytest
 from conftest import ROOT
@@ -68,3 +72,27 @@ def test_a_shell_step_is_a_thin_face(script):
     text = (ROOT / script).read_text(encoding="utf-8")
     assert len(text.splitlines()) < 40
     assert "set -euo pipefail" in text
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_comes_while_an_object_is_removed_is_not_lost(number):
+    """Python drops what is raised there, and says so with a traceback."""
+    text = f"""
+        import os, time
+        from hand_detection import console
+
+        class Removed:
+            def __del__(self):
+                os.kill(os.getpid(), {int(number)})
+                time.sleep(0.1)
+
+        def main():
+            Removed()
+            time.sleep(60)
+
+        console.run(main)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(text)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 128 + number
+    assert done.stderr.splitlines() in (["terminated"], ["interrupted"])

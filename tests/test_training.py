@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from trained import AVERAGE, MODEL, SMALL, run_step
 
-from hand_detection import checkpoints, coco, paths, pipeline
+from hand_detection import checkpoints, coco, paths, pipeline, schedule
 from hand_detection.api import compat
+from hand_detection.training import best, loop, report
 
 pytestmark = pytest.mark.slow
 
@@ -88,26 +89,19 @@ def test_tensorboard_gets_losses_learning_rate_speed_the_metrics_and_pictures(tr
     assert pictures[0][1].image.width > 2 * 1280
 
 
-def test_a_resumed_run_ends_where_an_uninterrupted_one_does(trained, data, name):
+def test_a_killed_run_is_resumed_and_ends_where_an_undisturbed_one_does(trained, data, name):
     resumed = paths.RUNS / f"{name}-resumed"
-    shutil.copytree(trained, resumed)
-    for file in resumed.glob("model.ckpt-6.*"):
-        file.unlink()
-    done = run_step(
-        "train.sh",
-        MODEL,
-        "--data",
-        data,
-        "--run",
-        resumed.name,
-        "--steps",
-        6,
-        "--eval-every",
-        3,
-        *SMALL,
-    )
+    arguments = ("--data", data, "--run", resumed.name, "--steps", 6, "--eval-every", 3, *SMALL)
+    process = subprocess.Popen([paths.ROOT / "train.sh", MODEL, *map(str, arguments)])
+    deadline = time.monotonic() + 240
+    while checkpoints.latest(resumed) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()  # before its first checkpoint is evaluated
+    process.wait()
+    done = run_step("train.sh", MODEL, *arguments)
     assert done.returncode == 0, done.stderr
     assert "from step 3" in done.stdout
+    assert best.evaluated(resumed) == [3, 6]
     start, whole, again = (
         tensors(run / f"model.ckpt-{step}")
         for run, step in ((trained, 3), (trained, 6), (resumed, 6))
@@ -123,6 +117,29 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(trained, data, name)
         noise = sum(np.sum((again[name] - whole[name]) ** 2) for name in names)
         moved = sum(np.sum((whole[name] - start[name]) ** 2) for name in names)
         assert noise <= 0.03**2 * moved, kind
+
+
+def test_a_run_killed_after_its_last_evaluation_gets_its_record_and_report(trained, data, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    assert report.is_current(run)
+    [entry] = json.loads((run / "run.json").read_text())
+    del entry["ended"], entry["last_step"]
+    (run / "run.json").write_text(json.dumps([entry]))
+    (run / "report.html").unlink()
+    (run / "model.ckpt-6.index.tempstate1").touch()
+    [events] = (run / "train").iterdir()
+    # The kill came while an event was written.
+    events.write_bytes(events.read_bytes()[:-7])
+    config = pipeline.load(MODEL, data=data, settings=("train_config.batch_size=2",))
+    schedule.set_steps(config.proto, 6)
+    assert loop.train(config, run, loop.Options(seed=2018, evaluate_every=3))
+    assert report.is_current(run)
+    assert not list(run.glob("*.tempstate*"))
+    *_, last = json.loads((run / "run.json").read_text())
+    assert (last["last_step"], last["ended"]) == (6, "last step")
+    curve = json.loads((run / "report.json").read_text())["curves"]["train/Loss/total_loss"]
+    assert next(step for step, _ in curve) == 3
 
 
 def test_a_finished_run_is_left_as_it_is_and_overwrite_moves_it_aside(trained, data, name):

@@ -64,14 +64,19 @@ def train(config: Any, run: Path, options: Options) -> bool:
     if examples < 1:
         raise UserError(f"no examples in {shown(records[0])}: run ./create_tfrecords.sh again")
     pipeline.check_masks(config)
+    pipeline.check_proposals(config)
     frames.require_masks(config.proto.train_input_reader, records)
+    checkpoints.clear(run)
     last = checkpoints.latest(run)
     step = last[1] if last else 0
+    why, already = "", ""
     if step >= config.steps and step in best.evaluated(run):
-        say(f"{shown(run)} is at step {step} of {config.steps} already; more: --steps N")
-        return True
-    if _out_of_patience(run, options):
-        say(f"{shown(run)} stopped at step {step} already; on: a larger --patience, or none")
+        why, already = "last step", f"is at step {step} of {config.steps} already; more: --steps N"
+    elif _out_of_patience(run, options):
+        why, already = "no gain", f"stopped at step {step} already"
+        already += "; on: a larger --patience, or none"
+    if why and report.is_current(run):  # else killed between its last step and the report
+        say(f"{shown(run)} {already}")
         return True
     record.check_same_model(config, run)
     if last is None:
@@ -88,10 +93,13 @@ def train(config: Any, run: Path, options: Options) -> bool:
         examples=examples,
         first_step=step,
     )
-    if step >= config.steps:  # killed while its last checkpoint was evaluated
-        assessor.assess(step)
-        why = "last step"
-    else:
+    if not why and _is_due(step, config, options) and step not in best.evaluated(run):
+        assessor.assess(step)  # killed while that was done
+        if step >= config.steps:
+            why = "last step"
+        elif _out_of_patience(run, options):
+            why = "no gain"
+    if not why:
         with frames.explain_damage(records):
             step, why = _train(config, run, options, assessor, examples, last)
     record.end(run, step=step, seconds=time.monotonic() - started, why=why)
@@ -144,12 +152,13 @@ def _train(
                     step = _run_steps(
                         session, ends, writer, bar, step, until, stop, config, options, examples
                     )
-                    prefix = run / f"{checkpoints.PREFIX}-{step}"
-                    saver.save(session, str(prefix), write_meta_graph=False)
-                    checkpoints.prune(run, options.keep)
+                    # Before the checkpoint, from which a run that is killed now will go on.
                     if histograms is not None:
                         writer.add_summary(session.run(histograms), step)
                     writer.flush()
+                    prefix = run / f"{checkpoints.PREFIX}-{step}"
+                    saver.save(session, str(prefix), write_meta_graph=False)
+                    checkpoints.prune(run, options.keep)
                     if stop:
                         return step, "signal"
                     assessor.assess(step)
@@ -206,6 +215,11 @@ def _not_finite(
         f"the loss is {values['loss']} at step {step} ({parts}): lower the learning rate (--lr), "
         f"or look for boxes of no area in the labels; the batch was {', '.join(names)}"
     )
+
+
+def _is_due(step: int, config: Any, options: Options) -> bool:
+    """Whether the checkpoint of `step` is one to be evaluated, and not a signal's."""
+    return step > 0 and (step >= config.steps or step % options.evaluate_every == 0)
 
 
 def _out_of_patience(run: Path, options: Options) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,17 @@ def write(run: Path) -> Path:
         UserError: the run has no record, or no evaluation.
     """
     summary = summarize(run)
-    files.write_json(run / JSON, summary)
     files.write_text(run / HTML, _page(summary))
+    files.write_json(run / JSON, summary)  # last, for `is_current`
     return run / HTML
+
+
+def is_current(run: Path) -> bool:
+    """Whether the report was written after the end of the run's last start."""
+    if not (run / JSON).exists() or not (run / HTML).exists():
+        return False
+    summary, entries = files.read_json(run / JSON, "starts", "ended"), record.read(run)
+    return (summary["starts"], summary["ended"]) == (len(entries), entries[-1].get("ended"))
 
 
 def summarize(run: Path) -> dict[str, Any]:
@@ -99,10 +108,12 @@ def _curves(folder: Path) -> dict[str, Curve]:
     tf = compat.activate()
     points: dict[str, dict[int, float]] = {}
     for path in sorted(folder.glob("events.*"), key=lambda path: path.stat().st_mtime_ns):
-        for event in tf.train.summary_iterator(str(path)):
-            for value in event.summary.value:
-                if value.HasField("simple_value"):
-                    points.setdefault(value.tag, {})[event.step] = value.simple_value
+        # The last event of a run that was killed may be cut.
+        with contextlib.suppress(tf.errors.DataLossError):
+            for event in tf.train.summary_iterator(str(path)):
+                for value in event.summary.value:
+                    if value.HasField("simple_value"):
+                        points.setdefault(value.tag, {})[event.step] = value.simple_value
     return {tag: sorted(curve.items()) for tag, curve in points.items()}
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import random
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -51,21 +52,12 @@ def crashes(arguments: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory() as folder:
             work = Path(folder)
             whole = crash.undisturbed(step, work / "whole")
-            for fault, share in TRIES.items():
-                tries = max(1, round(share * arguments.tries))
+            for fault in arguments.faults:
                 if no_disk and fault in ("disk full", "read-only"):
                     print(f"{step.name}, {fault}: skipped, {no_disk}")
                     continue
-                lost = 0
-                for number in range(tries):
-                    rng = random.Random(f"{arguments.seed} {step.name} {fault} {number}")
-                    place = work / fault.replace(" ", "-") / str(number)
-                    place.mkdir(parents=True)
-                    try:
-                        crash.FAULTS[fault](whole, place / "out", number, rng)
-                    except Exception as error:
-                        lost += 1
-                        print(f"LOST {step.name}, {fault}: {error}"[:1500], flush=True)
+                wanted = arguments.tries * TRIES[fault] / (1 if fault == "killed" else step.kills)
+                tries, lost = _tries(whole, fault, max(1, round(wanted)), arguments.seed)
                 rows.append((fault, step.name, tries, tries - lost, lost))
                 print(
                     "{:14} {:16} {:4} tries, {:4} survived, {:3} lost".format(*rows[-1]), flush=True
@@ -75,6 +67,25 @@ def crashes(arguments: argparse.Namespace) -> int:
     for row in rows:
         print("| {} | {} | {} | {} | {} |".format(*row))
     return lost_all
+
+
+def _tries(whole: crash.Undisturbed, fault: str, wanted: int, seed: int) -> tuple[int, int]:
+    """Make so many tries of a fault; how many it were, and how many lost something."""
+    made, lost, name = 0, 0, whole.step.name
+    for number in range(10 * wanted):
+        if made >= wanted:
+            break
+        rng = random.Random(f"{seed} {name} {fault} {number}")
+        place = whole.out.parent.parent / fault.replace(" ", "-") / str(number)
+        place.mkdir(parents=True)
+        try:
+            made += crash.FAULTS[fault](whole, place / "out", number, rng)
+        except Exception as error:
+            lost, made = lost + 1, made + 1
+            print(f"LOST {name}, {fault}: {error}"[:3000], flush=True)
+        else:
+            shutil.rmtree(place)
+    return made, lost
 
 
 def hostile(arguments: argparse.Namespace) -> int:
@@ -141,6 +152,7 @@ def _arguments() -> argparse.Namespace:
     kinds, names = ("crash", "hostile"), [step.name for step in steps.STEPS]
     parser.add_argument("--only", nargs="+", choices=kinds, default=kinds)
     parser.add_argument("--steps", nargs="+", choices=names, default=names, help="to crash")
+    parser.add_argument("--faults", nargs="+", choices=TRIES, default=list(TRIES))
     parser.add_argument("--tries", type=int, default=50, help="kills of each step (%(default)s)")
     parser.add_argument(
         "--inputs", type=int, default=3000, help="drawn for each parser (%(default)s)"

@@ -1,6 +1,7 @@
 """Killed, out of disk, without leave to write, run twice at once: nothing is lost.
 
-The short form: a few seeded tries of the quick steps. All steps, and 50 tries each: run.py.
+The short form: a few seeded tries of the quick steps; tests/test_training.py kills a training.
+All steps, and 50 tries each: run.py.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ import random
 import crash
 import pytest
 import steps
+
+from hand_detection import console
+from hand_detection.api import compat
 
 KILLS = 1
 
@@ -33,3 +37,26 @@ def test_a_disk_that_takes_nothing_is_told_and_nothing_is_lost(whole, fault, tmp
 
 def test_two_at_once_do_not_spoil_each_others_work(whole, tmp_path):
     crash.twice_at_once(whole, tmp_path / "out", 0, random.Random(2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("option", "said"), [("size=64k", "No space left on device"), ("ro", "Read-only file system")]
+)
+def test_what_the_disk_says_to_tensorflow_is_one_line(option, said, tmp_path, capsys):
+    if reason := crash.may_mount(tmp_path / "try"):
+        pytest.skip(reason)
+    tf = compat.activate()
+
+    def save() -> None:
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.get_variable("weights", initializer=tf.zeros([1 << 18]))
+            session.run(tf.global_variables_initializer())
+            tf.train.Saver().save(session, str(disk / "model.ckpt"))
+
+    with crash.mounted(tmp_path / "disk", 1 << 30) as disk, pytest.raises(SystemExit) as end:
+        crash.remount(disk, option)
+        console.run(save)
+    assert end.value.code == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {said}: {disk}/model.ckpt")

@@ -164,8 +164,16 @@ def test_a_zoo_archive_for_an_egohands_archive_is_refused(step, tmp_path):
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", ["..", ".", "a/b", "/tmp/evil", ""])
-@pytest.mark.parametrize("script", ["train.sh", "eval.sh", "export.sh"])
+@pytest.mark.parametrize(
+    ("script", "name"),
+    [
+        ("train.sh", ".."),
+        ("train.sh", ""),
+        ("eval.sh", "."),
+        ("eval.sh", "a/b"),
+        ("export.sh", "/tmp/evil"),
+    ],
+)
 def test_a_run_is_a_folder_below_runs_and_nowhere_else(script, name, step):
     done = step(script, "ssd_mobilenet_v1_quick", "--run", name)
     assert done.returncode == 2

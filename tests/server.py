@@ -13,17 +13,23 @@ Play = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Server:
-    """Answers each request by the next of `plays`; the last one stays."""
+    """Answers each request by the next of `plays`; the last one stays.
+
+    Attributes:
+        plays: what is still to be played.
+        ranges: the Range header of each request so far.
+    """
 
     def __init__(self, *plays: Play, name: str = "file.zip") -> None:
-        self.plays, self.name, self.requests = list(plays), name, 0
+        self.plays, self.name = list(plays), name
+        self.ranges: list[str | None] = []
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                server.requests += 1
+                server.ranges.append(self.headers.get("Range"))
                 play = server.plays.pop(0) if len(server.plays) > 1 else server.plays[0]
                 self.close_connection = True
                 play(self)
