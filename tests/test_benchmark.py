@@ -60,7 +60,7 @@ def test_all_exports_are_measured_beside_the_original(exported, images, tmp_path
     ratio = original["latency_ms"]["p50"] / rows[found["best"]]["latency_ms"]["p50"]
     assert found["times_lower_p50"] == pytest.approx(ratio)
     page = (tmp_path / "benchmark.html").read_text()
-    assert page.count("<svg") == 2 and "ONNX Runtime, own thr, b2" in page
+    assert page.count("<svg") == 2 and "red-onnx, own thr, b2" in page
 
 
 def test_latency_and_throughput_leave_decoding_out():

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hand_detection import pipeline
+from hand_detection import metrics, pipeline
 from hand_detection.api import compat
+from hand_detection.deploy import decoder
 from hand_detection.deploy.decoder import Decoder, Suppression
 from hand_detection.deploy.job import use_input_size
 from hand_detection.deploy.resizing import bilinear
@@ -60,8 +61,8 @@ def test_the_decoder_matches_the_apis_own_graph_to_1e_5(classes, settings):
     encodings[:, :20, 0], logits[:, :20] = 100, 9
     expected = api_postprocess(config.proto, anchors, encodings, logits)
 
-    decoder = Decoder.read(Decoder.of(config.proto, anchors).text())
-    found = decoder.detections(encodings, logits)
+    reference = Decoder.read(Decoder.of(config.proto, anchors).text())
+    found = reference.detections(encodings, logits)
 
     assert (expected["num_detections"] > 3).all()
     for row, count in enumerate(expected["num_detections"].astype(int)):
@@ -88,13 +89,48 @@ def test_nothing_above_the_threshold_is_no_detection():
     assert found["detection_boxes"].shape == (1, 10, 4)
 
 
-@pytest.mark.parametrize("size", [(30, 50), (97, 131), (48, 64), (200, 20)])
-def test_resizing_is_tensorflows_own(size):
+def one_by_one(suppression, boxes, scores):
+    """Non-maximum suppression as it is told: the best of those left, and out with what overlaps."""
+    left = [place for place in np.argsort(-scores, kind="stable") if scores[place] > 0]
+    chosen = []
+    while left and len(chosen) < suppression.max_per_class:
+        best = left.pop(0)
+        chosen.append(best)
+        left = [
+            place
+            for place in left
+            if metrics.iou(xywh(boxes[[best]]), xywh(boxes[[place]]), np.zeros(1, bool))[0, 0]
+            <= suppression.iou_threshold
+        ]
+    return chosen
+
+
+def xywh(boxes):
+    return np.hstack([boxes[:, 1::-1], boxes[:, 3:1:-1] - boxes[:, 1::-1]]).astype(float)
+
+
+@pytest.mark.parametrize(("side", "limit"), [(0.3, 50), (0.9, 40), (0.02, 400)])
+def test_more_boxes_than_are_looked_at_at_once_are_suppressed_one_by_one(side, limit):
+    rng = np.random.default_rng(limit)
+    corners = rng.uniform(0, 1 - side, (3 * decoder.BLOCK, 2))
+    boxes = np.hstack([corners, corners + rng.uniform(side / 2, side, corners.shape)])
+    boxes = boxes.astype(np.float32)
+    scores = rng.integers(1, 100, len(boxes)).astype(np.float32) / 100  # with many alike
+    suppression = Suppression(0.0, 0.5, limit, limit)
+    found = suppression.apply(boxes[np.newaxis], scores[np.newaxis, :, np.newaxis])
+    expected = one_by_one(suppression, boxes, scores)
+    assert found["num_detections"] == [len(expected)]
+    np.testing.assert_array_equal(found["detection_boxes"][0, : len(expected)], boxes[expected])
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("size", [(30, 50), (97, 131), (48, 64), (200, 20), (2, 70)])
+def test_resizing_is_tensorflows_own(size, threads):
     images = np.random.default_rng(0).integers(0, 256, (2, 48, 64, 3), np.uint8)
     tf = compat.activate()
     with tf.Graph().as_default(), tf.Session() as session:
         expected = session.run(tf.image.resize_images(tf.constant(images, tf.float32), size))
-    np.testing.assert_allclose(bilinear(images, size), expected, atol=1e-3)
+    np.testing.assert_allclose(bilinear(images, size, threads), expected, atol=1e-3)
 
 
 def test_another_input_size_is_the_resizers(tmp_path):

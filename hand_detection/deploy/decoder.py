@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+BLOCK = 160  # boxes whose overlaps are computed at once
+
 
 @dataclass(frozen=True)
 class Suppression:
@@ -86,20 +88,39 @@ class Suppression:
     def _of_one_class(self, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
         order = np.flatnonzero(scores > self.score_threshold)
         order = order[np.argsort(-scores[order], kind="stable")]
-        ymin, xmin, ymax, xmax = boxes[order].T
-        area = (ymax - ymin).clip(0) * (xmax - xmin).clip(0)
-        place = np.arange(len(order))  # those not yet dropped
-        chosen = []
-        while len(place) and len(chosen) < self.max_per_class:
-            best, place = place[0], place[1:]
-            chosen.append(order[best])
-            height = np.minimum(ymax[best], ymax[place]) - np.maximum(ymin[best], ymin[place])
-            width = np.minimum(xmax[best], xmax[place]) - np.maximum(xmin[best], xmin[place])
-            shared = height.clip(0) * width.clip(0)
-            # shared / union > threshold; a box without an area overlaps nothing.
-            union = area[best] + area[place] - shared
-            place = place[~(shared > np.float32(self.iou_threshold) * union)]
-        return np.array(chosen, np.int64)
+        chosen = np.zeros(0, np.int64)
+        # Overlaps of many at once, since a call costs more than the numbers; and block by block,
+        # since most boxes come too late to be looked at.
+        for start in range(0, len(order), BLOCK):
+            block = order[start : start + BLOCK]
+            if len(chosen):
+                block = block[~self._overlap(boxes[chosen], boxes[block]).any(0)]
+            # A bit a box: that is quicker to walk than an array.
+            rows = np.packbits(self._overlap(boxes[block], boxes[block]), 1, bitorder="little")
+            dropped, kept = 0, []
+            for number, row in enumerate(rows):
+                if not dropped >> number & 1:
+                    kept.append(number)
+                    dropped |= int.from_bytes(row.tobytes(), "little")
+            chosen = np.concatenate([chosen, block[kept]])
+            if len(chosen) >= self.max_per_class:
+                break
+        return chosen[: self.max_per_class]
+
+    def _overlap(self, ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Of boxes (N, 4) and (M, 4): bool (N, M), whether the IoU is above the threshold."""
+        ymin, xmin, ymax, xmax = ones.T[:, :, np.newaxis]
+        tops, lefts, bottoms, rights = np.ascontiguousarray(others.T)
+        shared = np.minimum(ymax, bottoms) - np.maximum(ymin, tops)
+        width = np.minimum(xmax, rights) - np.maximum(xmin, lefts)
+        shared = np.maximum(shared, 0, out=shared) * np.maximum(width, 0, out=width)
+        # shared / union > threshold; a box without an area overlaps nothing.
+        union = _area(ones)[:, np.newaxis] + _area(others) - shared
+        return shared > np.float32(self.iou_threshold) * union
+
+
+def _area(boxes: np.ndarray) -> np.ndarray:
+    return np.maximum(boxes[:, 2] - boxes[:, 0], 0) * np.maximum(boxes[:, 3] - boxes[:, 1], 0)
 
 
 @dataclass(frozen=True)
@@ -157,12 +178,15 @@ class Decoder:
 
     def boxes(self, encodings: np.ndarray) -> np.ndarray:
         """Box encodings float32 (N, anchors, 4) -> boxes of the same shape, normalized."""
-        low, high = self.anchors[:, :2], self.anchors[:, 2:]
+        # A coordinate at a time: rows of anchors are what NumPy is quick with.
+        found = np.ascontiguousarray(encodings.swapaxes(-1, -2))
+        low, high = np.ascontiguousarray(self.anchors.T).reshape(2, 2, -1)
         sides = high - low
-        scales = np.array(self.scales, np.float32)
-        centre = encodings[..., :2] / scales[:2] * sides + (low + sides / 2)
-        half = np.exp(encodings[..., 2:] / scales[2:]) * sides / 2
-        return np.concatenate([centre - half, centre + half], axis=-1)
+        scales = np.array(self.scales, np.float32)[:, np.newaxis]
+        centre = found[..., :2, :] / scales[:2] * sides + (low + sides / 2)
+        half = np.exp(found[..., 2:, :] / scales[2:]) * sides / 2
+        corners = np.concatenate([centre - half, centre + half], axis=-2)
+        return np.ascontiguousarray(corners.swapaxes(-1, -2))
 
     def scores(self, logits: np.ndarray) -> np.ndarray:
         """Logits float32 (N, anchors, 1 + classes) -> scores (N, anchors, classes)."""

@@ -6,38 +6,83 @@ Pillow have it: at 1280 -> 300 pixels the two are 1.6 pixels apart.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
 import numpy as np
 
 
-def bilinear(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def bilinear(images: np.ndarray, size: tuple[int, int], threads: int = 1) -> np.ndarray:
     """As tf.compat.v1.image.resize_bilinear(images, size).
 
     Args:
         images: uint8 (N, height, width, channels).
         size: height and width to make, in pixels.
+        threads: how many share the work.
 
     Returns:
         float32 (N, *size, channels).
     """
-    if images.shape[1:3] == size:
+    number, *before = images.shape
+    if tuple(before[:2]) == tuple(size):
         return images.astype(np.float32)
-    upper, lower, down = _samples(images.shape[1], size[0])
-    left, right, across = _samples(images.shape[2], size[1])
-    across = across[:, np.newaxis]
+    resized = np.empty((number, *size, before[2]), np.float32)
+    parts = _plan(tuple(before), tuple(size), threads)
+    work = [(images[row], resized[row], *part) for row in range(number) for part in parts]
+    list((_pool(threads).map if threads > 1 else map)(_sample, work))
+    return resized
 
-    def row(rows: np.ndarray) -> np.ndarray:
-        start = np.take(rows, left, axis=2).astype(np.float32)
-        end = np.take(rows, right, axis=2).astype(np.float32)
-        end -= start
-        end *= across
-        start += end
-        return start
 
-    top, bottom = row(np.take(images, upper, axis=1)), row(np.take(images, lower, axis=1))
+def _sample(work: tuple[np.ndarray, ...]) -> None:
+    """Make some rows of one image; the arguments are of `bilinear` and `_plan`."""
+    image, out, rows, corners, down, across = work
+    # Only what is sampled is looked at: as bytes, each of which np.take moves at once.
+    near = image.reshape(-1).take(corners, mode="clip").astype(np.float32)
+    left, right = near
+    right -= left
+    right *= across
+    left += right
+    top, bottom = left
     bottom -= top
-    bottom *= down[:, np.newaxis, np.newaxis]
-    top += bottom
-    return top
+    bottom *= down
+    np.add(top, bottom, out=out.reshape(len(out), -1)[rows])
+
+
+@lru_cache(maxsize=8)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, "resize")
+
+
+@lru_cache(maxsize=8)
+def _plan(
+    before: tuple[int, int, int], size: tuple[int, int], parts: int
+) -> list[tuple[slice, np.ndarray, np.ndarray, np.ndarray]]:
+    """What is the same for all images of a size, in parts for threads.
+
+    Args:
+        before: height, width and channels.
+        size: height and width to make.
+        parts: how many.
+
+    Returns:
+        The rows of each part. Where in the image's bytes the four neighbours of each output value
+        are: int64 (left and right, top and bottom, rows, width * channels). How far on it is from
+        the upper to the lower, float32 (rows, 1), and from the left to the right, (width *
+        channels,).
+    """
+    channels = before[2]
+    upper, lower, down = _samples(before[0], size[0])
+    left, right, across = _samples(before[1], size[1])
+    ends = np.stack([upper, lower])[:, :, np.newaxis] * (before[1] * channels)
+    columns = np.stack([left, right])[:, :, np.newaxis] * channels + np.arange(channels)
+    corners = ends + columns.reshape(2, 1, 1, -1)
+    across = np.repeat(across, channels)
+    bounds = np.linspace(0, size[0], parts + 1).astype(int)
+    rows = [slice(bounds[part], bounds[part + 1]) for part in range(parts)]
+    return [
+        (part, np.ascontiguousarray(corners[:, :, part]), down[part, np.newaxis], across)
+        for part in rows
+    ]
 
 
 def _samples(before: int, after: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

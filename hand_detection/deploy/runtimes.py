@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,11 @@ class _Heads(Detector):
 
     decoder: Decoder | None = None
     size: tuple[int, int] | None = None
+    threads: int = 1  # for resizing
 
     def preprocess(self, images: np.ndarray) -> np.ndarray:
         """As `Detector` has it."""
-        return images if self.size is None else bilinear(images, self.size)
+        return images if self.size is None else bilinear(images, self.size, self.threads)
 
     def postprocess(
         self, outputs: dict[str, np.ndarray], width: int, height: int
@@ -132,7 +134,7 @@ class TFLiteModel(_Heads):
 
     Args:
         path: the file.
-        threads: how many the runtime may use; None for one.
+        threads: how many the runtime may use; None for one a core, LiteRT's own choice being one.
 
     Raises:
         UserError: it is no exported detector, or damaged; or LiteRT is not installed.
@@ -140,10 +142,11 @@ class TFLiteModel(_Heads):
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         litert = need("ai_edge_litert.interpreter")
+        self.threads = threads or len(os.sched_getaffinity(0))
         try:
             with zipfile.ZipFile(path) as archive:
                 self.decoder = Decoder.read(archive.read(DECODER).decode())
-            self._interpreter = litert.Interpreter(str(path), num_threads=threads)
+            self._interpreter = litert.Interpreter(str(path), num_threads=self.threads)
             self._interpreter.allocate_tensors()
             [self._input] = self._interpreter.get_input_details()
             details = self._interpreter.get_output_details()
@@ -160,10 +163,12 @@ class TFLiteModel(_Heads):
         if self._input["dtype"] == np.float32:
             return pixels
         scale, zero = self._input["quantization"]
-        limits = np.iinfo(self._input["dtype"])
-        pixels /= scale
-        pixels += zero
-        return pixels.round().clip(limits.min, limits.max).astype(self._input["dtype"])
+        if (scale, zero) != (1, 0):  # what every pixel of 0 to 255 has as its own number
+            limits = np.iinfo(self._input["dtype"])
+            pixels /= scale
+            pixels += zero
+            pixels.clip(limits.min, limits.max, out=pixels)
+        return np.rint(pixels, out=pixels).astype(self._input["dtype"])
 
     def infer(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """As `Detector` has it; 8-bit outputs as the numbers that they stand for."""

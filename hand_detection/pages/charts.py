@@ -106,16 +106,18 @@ def bars(rows: Sequence[tuple[str, float, str]], highest: float | None = None) -
         highest: the value of a full bar; the largest if None.
     """
     full = highest or max((value for _, value, _ in rows), default=0) or 1.0
-    label, tail = 168, 96
+    # Wide enough for the longest name, as far as the bars stay long enough to be compared.
+    label = min(300, max(168, *(7 * len(name) + 8 for name, _, _ in rows), 0))
+    tail = 96
     parts = []
     for number, (name, value, text) in enumerate(rows):
         y = number * ROW
-        length = max(0.0, value) / full * (WIDTH + 60 - label - tail)
+        length = max(0.0, value) / full * (WIDTH - 108 - tail)
         parts.append(_text(label - 8, y + 17, name, "end"))
         box = f'x="{label}" y="{y + 5}" width="{max(length, 1):.1f}" height="16" rx="2"'
         parts.append(f'<rect class="f0" {box}/>')
         parts.append(_text(label + length + 6, y + 17, text))
-    return _svg(WIDTH + 60, max(1, len(rows)) * ROW, parts)
+    return _svg(WIDTH - 108 + label, max(1, len(rows)) * ROW, parts)
 
 
 def intervals(rows: Sequence[tuple[str, float, tuple[float, float] | None, str]]) -> str:
