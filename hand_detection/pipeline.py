@@ -138,6 +138,14 @@ def _make_paths_absolute(proto: Any) -> None:
         paths[:] = [str(ROOT / path) for path in paths]
 
 
+def clear_paths(proto: Any) -> None:
+    """Take out what may differ between machines that train alike: the paths."""
+    proto.train_config.ClearField("fine_tune_checkpoint")
+    for reader in (proto.train_input_reader, eval_reader(proto)):
+        reader.ClearField("label_map_path")
+        reader.ClearField("tf_record_input_reader")
+
+
 def eval_reader(proto: Any) -> Any:
     """The (first) evaluation reader; the field is repeated in the API's later tree only."""
     reader = proto.eval_input_reader

@@ -18,6 +18,7 @@ import argparse
 import math
 import signal
 import sys
+from contextlib import nullcontext
 
 from hand_detection import checkpoints, console, files, options
 from hand_detection.console import say
@@ -50,7 +51,9 @@ def main() -> None:
     if arguments.lr:
         schedule.set_base_rate(config.proto, arguments.lr)
 
-    from hand_detection.training import loop
+    from hand_detection.training import distributed, loop
+
+    cluster = distributed.cluster_from_environment()
 
     how = loop.Options(
         seed=arguments.seed,
@@ -60,15 +63,21 @@ def main() -> None:
         patience=arguments.patience,
         histograms=arguments.histograms,
         overrides=overrides,
+        distribute=arguments.distribute,
+        cluster=cluster,
     )
     # What is missing is told before anything is moved or made.
     pipeline.record_files(config.proto.train_input_reader)
-    if arguments.overwrite:
+    # Of several workers only the first writes.
+    writes = cluster is None or cluster.index == 0
+    if arguments.overwrite and writes:
         files.move_aside(run)
-    with files.sole_writer(run):
+    with files.sole_writer(run) if writes else nullcontext():
         finished = loop.train(config, run, how)
     if not finished:
         sys.exit(128 + signal.SIGINT)
+    if not writes:
+        return
     say(f"TensorBoard: tools/tensorboard.sh {run.name}")
     say(f"Next: step 6, ./eval.sh {options.same_run(arguments.model, run.name, overrides)}")
 
@@ -121,6 +130,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--seed", type=int, default=SEED, help="of weights, order and augmentation (%(default)s)"
+    )
+    parser.add_argument(
+        "--distribute",
+        action="store_true",
+        help="split each batch over all GPUs of this machine; several machines train together "
+        "where TF_CONFIG names them (see the README)",
     )
     parser.add_argument(
         "--overwrite",

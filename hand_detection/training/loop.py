@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import signal
 import time
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from hand_detection.api import compat
 from hand_detection.console import Progress, UserError, say
 from hand_detection.evaluator import explain_misfit
 from hand_detection.paths import shown
-from hand_detection.training import best, graph, record, report, restoration, summaries
+from hand_detection.training import best, graph, record, report, restoration, summaries, towers
 from hand_detection.training.assessment import Assessor
+from hand_detection.training.distributed import Cluster, Team
 
 LOG_EVERY = 10  # steps between two points of TensorBoard's curves
 
@@ -34,6 +36,8 @@ class Options:
         patience: stop after so many evaluations without a better one; None: never.
         histograms: whether TensorBoard gets the weights' histograms at each checkpoint.
         overrides: what the command line changes of the config, for the record.
+        distribute: whether each batch is split over all local GPUs.
+        cluster: the workers that train together, this process one of them.
     """
 
     seed: int
@@ -43,6 +47,8 @@ class Options:
     patience: int | None = None
     histograms: bool = False
     overrides: dict[str, Any] = field(default_factory=dict)
+    distribute: bool = False
+    cluster: Cluster | None = None
 
 
 def train(config: Any, run: Path, options: Options) -> bool:
@@ -64,17 +70,23 @@ def train(config: Any, run: Path, options: Options) -> bool:
     examples = tfrecords.examples_in(records)
     if examples < 1:
         raise UserError(f"no examples in {shown(records[0])}: run ./create_tfrecords.sh again")
-    last = checkpoints.latest(run)
-    step = last[1] if last else 0
-    if step >= config.steps and step in best.evaluated(run):
-        say(f"{shown(run)} is at step {step} of {config.steps} already; more: --steps N")
+    team = Team(options.cluster)
+    last = checkpoints.latest(run) if team.is_chief else None
+    done = ""
+    if team.is_chief:
+        done = _done(config, run, options, last)
+        if not done:
+            record.check_same_model(config, run)
+            if last is None:
+                restoration.require(config)
+    step, all_done = _meet(team, config, options, examples, last[1] if last else 0, bool(done))
+    if all_done:
+        say(done or "the chief has nothing left to train")
         return True
-    if _out_of_patience(run, options):
-        say(f"{shown(run)} stopped at step {step} already; on: a larger --patience, or none")
-        return True
-    record.check_same_model(config, run)
-    if last is None:
-        restoration.require(config)
+    if not team.is_chief:
+        step, why = _train(config, run, options, team, None, examples, last, step)
+        say(f"worker {team.index} ends with step {step}: the chief keeps the run")
+        return why != "signal"
 
     started = time.monotonic()
     assessor = Assessor(config, run, options.best_by)
@@ -86,12 +98,13 @@ def train(config: Any, run: Path, options: Options) -> bool:
         records=records,
         examples=examples,
         first_step=step,
+        workers=team.size,
     )
     if step >= config.steps:  # killed while its last checkpoint was evaluated
         assessor.assess(step)
-        why = "last step"
+        why = team.agree("last step")
     else:
-        step, why = _train(config, run, options, assessor, examples, last)
+        step, why = _train(config, run, options, team, assessor, examples, last, step)
     record.end(run, step=step, seconds=time.monotonic() - started, why=why)
     if why == "signal":
         say(f"stopped at step {step}, saved; the same command goes on from there")
@@ -102,53 +115,118 @@ def train(config: Any, run: Path, options: Options) -> bool:
     return True
 
 
+def _done(config: Any, run: Path, options: Options, last: tuple[Path, int] | None) -> str:
+    """What to say if there is nothing left to train, else ""."""
+    step = last[1] if last else 0
+    if step >= config.steps and step in best.evaluated(run):
+        return f"{shown(run)} is at step {step} of {config.steps} already; more: --steps N"
+    if _out_of_patience(run, options):
+        return f"{shown(run)} stopped at step {step} already; on: a larger --patience, or none"
+    return ""
+
+
+def _meet(
+    team: Team, config: Any, options: Options, examples: int, step: int, done: bool
+) -> tuple[int, bool]:
+    """The chief's `step` and `done`, told to all workers, who must agree about the rest.
+
+    Raises:
+        UserError: a worker has another config, seed, step interval or data.
+    """
+    proto = type(config.proto)()
+    proto.CopyFrom(config.proto)
+    pipeline.clear_paths(proto)  # they may differ from machine to machine
+    digest = zlib.crc32(proto.SerializeToString(deterministic=True))
+    same = [digest, options.seed, options.evaluate_every, examples]
+    rows = team.gather([step, int(done), *same])
+    for index, row in enumerate(rows):
+        if row[2:] != rows[0][2:]:
+            raise UserError(
+                f"worker {index} has another config, seed, --eval-every or number of examples "
+                f"than the chief ({row[2:]}, {rows[0][2:]}): start all with the same command and "
+                "the same data"
+            )
+    return rows[0][0], bool(rows[0][1])
+
+
 def _train(
     config: Any,
     run: Path,
     options: Options,
-    assessor: Assessor,
+    team: Team,
+    assessor: Assessor | None,
     examples: int,
     last: tuple[Path, int] | None,
+    step: int,
 ) -> tuple[int, str]:
-    """Train on from `last`; the step reached, and why no further."""
+    """Train on from `step`; the step reached, and why no further. Only a chief has `assessor`."""
+    if step >= config.steps:
+        return step, team.agree("last step")
     tf = compat.activate()
-    step, steps, every = last[1] if last else 0, config.steps, options.evaluate_every
-    with tf.Graph().as_default(), _stop_signals() as stop:
-        tf.set_random_seed(options.seed)
+    steps, every = config.steps, options.evaluate_every
+    with tf.Graph().as_default(), tf.device(team.device), _stop_signals() as stop:
+        tf.set_random_seed(options.seed + team.index)
         dataset = batches.training_dataset(
-            config, seed=options.seed, examples=examples, first=step * config.batch_size
+            config,
+            seed=options.seed,
+            examples=examples,
+            first=step * config.batch_size * team.size,
+            workers=team.size,
+            worker=team.index,
         )
-        ends = graph.build(config, dataset, resumed=last is not None)
+        devices = towers.local_gpus() if options.distribute else []
+        # Who is no chief gets the chief's weights.
+        resumed = last is not None or not team.is_chief
+        ends = graph.build(config, dataset, resumed=resumed, team=team, devices=devices)
+        shared = team.share_variables()
         # A Saver of its own accord knows nothing of the checkpoints before a resumption.
         saver = tf.train.Saver(max_to_keep=None, save_relative_paths=True)
         histograms = summaries.histograms() if options.histograms else None
-        _say_start(config, run, ends, examples, step)
-        with tf.Session() as session, tf.summary.FileWriter(str(run / "train")) as writer:
+        with (
+            team.failures_told(),
+            team.session() as session,
+            tf.summary.FileWriter(str(run / "train")) if assessor else nullcontext() as writer,
+        ):
             session.run([tf.global_variables_initializer(), tf.tables_initializer()])
             if last is not None:
                 with explain_misfit(last[0]):
                     saver.restore(session, str(last[0]))
-            _write_settings(writer, config, options, step)
+            session.run(shared)
+            if assessor:
+                _say_start(config, run, ends, examples, step, team)
+                _write_settings(writer, config, options, step)
             session.run(ends.iterator.initializer)
             with Progress(steps, "train", "step", initial=step) as bar:
                 while True:
                     until = min(steps, (step // every + 1) * every)
-                    step = _run_steps(
-                        session, ends, writer, bar, step, until, stop, config, options, examples
+                    step, stopped = _run_steps(
+                        session,
+                        ends,
+                        writer,
+                        bar,
+                        step,
+                        until,
+                        stop,
+                        config,
+                        options,
+                        examples,
+                        team,
                     )
-                    prefix = run / f"{checkpoints.PREFIX}-{step}"
-                    saver.save(session, str(prefix), write_meta_graph=False)
-                    checkpoints.prune(run, options.keep)
-                    if histograms is not None:
-                        writer.add_summary(session.run(histograms), step)
-                    writer.flush()
-                    if stop:
-                        return step, "signal"
-                    assessor.assess(step)
-                    if step >= steps:
-                        return step, "last step"
-                    if _out_of_patience(run, options):
-                        return step, "no gain"
+                    why = "signal" if stopped else "last step" if step >= steps else ""
+                    if assessor:
+                        prefix = run / f"{checkpoints.PREFIX}-{step}"
+                        saver.save(session, str(prefix), write_meta_graph=False)
+                        checkpoints.prune(run, options.keep)
+                        if histograms is not None:
+                            writer.add_summary(session.run(histograms), step)
+                        writer.flush()
+                        if not stopped:
+                            assessor.assess(step)
+                            if not why and _out_of_patience(run, options):
+                                why = "no gain"
+                    why = team.agree(why)
+                    if why:
+                        return step, why
 
 
 def _run_steps(
@@ -162,35 +240,48 @@ def _run_steps(
     config: Any,
     options: Options,
     examples: int,
-) -> int:
-    """Train from `step` to `until`, or to the step at which a signal came; return the step."""
-    fetches = {"loss": ends.loss, "losses": ends.losses, "rate": ends.learning_rate}
+    team: Team,
+) -> tuple[int, bool]:
+    """Train from `step` to `until`; the step reached, and whether a signal to anyone ended it."""
+    fetches = {
+        "loss": ends.loss,
+        "losses": ends.losses,
+        "rate": ends.learning_rate,
+        "stop": ends.stop,
+    }
     since, counted = time.monotonic(), 0
-    while step < until and not stop:
-        _, values = session.run([ends.train_op, fetches])
+    while step < until:
+        # Several workers stop after the same step, once all know: they ask each other in it.
+        if stop and team.size == 1:
+            return step, True
+        _, values = session.run(
+            [ends.train_op, fetches], {ends.stopping: float(bool(stop))}, options=team.options()
+        )
         step += 1
         counted += 1
         if not math.isfinite(values["loss"]):
-            raise _not_finite(config, options, examples, step, values)
+            raise _not_finite(config, options, examples, step, values, team)
         bar.update(1, f"loss {values['loss']:.3f}")
-        if step % LOG_EVERY == 0 or step == until:
+        if values["stop"] > 0 and team.size > 1:
+            return step, True
+        if writer is not None and (step % LOG_EVERY == 0 or step == until):
             seconds = time.monotonic() - since
             scalars = {
                 **values["losses"],
                 "learning_rate": values["rate"],
                 "global_step/sec": counted / seconds,
-                "images/sec": counted * config.batch_size / seconds,
+                "images/sec": counted * config.batch_size * team.size / seconds,
             }
             writer.add_summary(summaries.scalars(scalars), step)
             since, counted = time.monotonic(), 0
-    return step
+    return step, team.size == 1 and bool(stop)
 
 
 def _not_finite(
-    config: Any, options: Options, examples: int, step: int, values: dict[str, Any]
+    config: Any, options: Options, examples: int, step: int, values: dict[str, Any], team: Team
 ) -> UserError:
     parts = ", ".join(f"{name} {value:g}" for name, value in values["losses"].items())
-    size = config.batch_size
+    size = config.batch_size * team.size
     names = batches.file_names(
         config, seed=options.seed, examples=examples, first=(step - 1) * size, count=size
     )
@@ -204,7 +295,9 @@ def _out_of_patience(run: Path, options: Options) -> bool:
     return options.patience is not None and best.without_gain(run) >= options.patience
 
 
-def _say_start(config: Any, run: Path, ends: graph.Graph, examples: int, step: int) -> None:
+def _say_start(
+    config: Any, run: Path, ends: graph.Graph, examples: int, step: int, team: Team
+) -> None:
     if step:
         say(f"resuming {shown(run)} from step {step}")
     elif ends.restored:
@@ -212,8 +305,9 @@ def _say_start(config: Any, run: Path, ends: graph.Graph, examples: int, step: i
     else:
         say("from random weights: the config names no fine_tune_checkpoint")
     say(
-        f"{config.name}: {examples} examples, batches of {config.batch_size}, "
-        f"steps {step} to {config.steps}, into {shown(run)}"
+        f"{config.name}: {examples} examples, batches of {config.batch_size}"
+        + (f" on each of {team.size} workers, " if team.size > 1 else ", ")
+        + f"steps {step} to {config.steps}, into {shown(run)}"
     )
 
 
