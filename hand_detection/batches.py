@@ -72,7 +72,7 @@ def _dataset(
     workers: int = 1,
     worker: int = 0,
 ) -> Any:
-    compat.activate()
+    tf = compat.activate()
     from object_detection import inputs
     from object_detection.builders import dataset_builder
 
@@ -82,7 +82,7 @@ def _dataset(
         numbered = _ordered(reader, seed, examples, first)
         if workers > 1:
             numbered = numbered.filter(
-                lambda number, _: (number - first) // batch_size % workers == worker
+                lambda number, _: tf.equal((number - first) // batch_size % workers, worker)
             )
         return _read(reader, numbered, transform_input_data_fn, batch_size, seed)
 
