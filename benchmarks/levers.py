@@ -27,7 +27,14 @@ ENVIRONMENT = {
     "onednn-off": {"TF_ENABLE_ONEDNN_OPTS": "0"},
     "xla": {"TF_XLA_FLAGS": "--tf_xla_cpu_global_jit"},
 }
-LEVERS = ("onednn-off", "xla", "bf16", "one-inter-op-thread", "one-intra-op-thread", "no-remapping")
+LEVERS = (
+    "onednn-off",
+    "xla",
+    "bfloat16",
+    "one-inter-op-thread",
+    "one-intra-op-thread",
+    "no-remapping",
+)
 
 
 def main() -> None:
@@ -110,15 +117,16 @@ def session_config(tf: Any, lever: str) -> Any:
     """The tf.ConfigProto of a lever."""
     from tensorflow.core.protobuf import rewriter_config_pb2
 
+    from hand_detection.training import precision
+
+    if lever == precision.BFLOAT16:
+        return precision.session_config(lever)
     config = tf.ConfigProto()
-    rewriter = config.graph_options.rewrite_options
     if lever == "xla":
         level = tf.OptimizerOptions.ON_2
         config.graph_options.optimizer_options.global_jit_level = level
-    elif lever == "bf16":
-        rewriter.auto_mixed_precision_onednn_bfloat16 = rewriter_config_pb2.RewriterConfig.ON
     elif lever == "no-remapping":
-        rewriter.remapping = rewriter_config_pb2.RewriterConfig.OFF
+        config.graph_options.rewrite_options.remapping = rewriter_config_pb2.RewriterConfig.OFF
     elif lever == "one-inter-op-thread":
         config.inter_op_parallelism_threads = 1
     elif lever == "one-intra-op-thread":
