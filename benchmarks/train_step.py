@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from hand_detection import venv
 
 API, OURS = "the API's own", "ours"
+KINDS = 15  # of ops that are listed
 PARTS = ("input", "forward, backward", "loss, targets, mining", "update", "other")
 
 
@@ -48,9 +49,8 @@ def main() -> None:
     records = pipeline.record_files(config.proto.train_input_reader)
     examples = tfrecords.examples_in(records)
     console.say(f"{config.name}, batch {config.batch_size}, {examples} examples")
-    measure_input(
-        config, examples, max(50, arguments.steps)
-    )  # what is ready at first must not count
+    # So many that what is ready at first does not count.
+    rate = measure_input(config, examples, max(50, arguments.steps))
 
     Variant(config, examples, API)  # the first one pays for what Python loads
     variants = [Variant(config, examples, name) for name in (API, OURS)]
@@ -63,12 +63,14 @@ def main() -> None:
     for what in ("seconds", "cpu_seconds"):
         one, other = (statistics.median(getattr(variant, what)[1:]) for variant in (own, theirs))
         console.say(f"a step of ours takes {one / other:.2f} of the API's {what}")
+    consumed = config.batch_size / statistics.median(own.seconds[1:])
+    console.say(f"input alone makes {rate / consumed:.1f} times what a step of ours consumes")
     difference = abs(own.losses[0] - theirs.losses[0]) / theirs.losses[0]
     console.say(f"the first losses differ by {difference:.1e} of their value")
 
 
-def measure_input(config: Any, examples: int, batches_wanted: int) -> None:
-    """Print how many images a second the input pipeline makes when nothing else runs."""
+def measure_input(config: Any, examples: int, batches_wanted: int) -> float:
+    """Print and return how many images a second the input pipeline makes when nothing else runs."""
     from hand_detection import batches
     from hand_detection.api import compat
     from hand_detection.console import say
@@ -85,13 +87,15 @@ def measure_input(config: Any, examples: int, batches_wanted: int) -> None:
         for _ in range(batches_wanted):
             session.run(batch)
         seconds = time.monotonic() - started
-    say(f"input alone: {batches_wanted * config.batch_size / seconds:.1f} images/s")
+    rate = batches_wanted * config.batch_size / seconds
+    say(f"input alone: {rate:.1f} images/s")
+    return rate
 
 
 class Variant:
     """A training graph and its session; the weights start from the same seed."""
 
-    def __init__(self, config: Any, examples: int, name: str) -> None:
+    def __init__(self, config: Any, examples: int, name: str, session_config: Any = None) -> None:
         from hand_detection import batches
         from hand_detection.api import compat
         from hand_detection.training import graph
@@ -111,7 +115,7 @@ class Variant:
             self.build_cpu_seconds = time.process_time() - started[1]
             self.ops = len(built.get_operations())
             initializers = [tf.global_variables_initializer(), tf.tables_initializer()]
-        self._session = tf.Session(graph=built)
+        self._session = tf.Session(graph=built, config=session_config)
         self._session.run(initializers)
         self._session.run(self._ends.iterator.initializer)
 
@@ -134,24 +138,31 @@ class Variant:
         say(f"  first step {self.seconds[0]:.2f} s ({self.cpu_seconds[0]:.2f} s CPU)")
         say(f"  then {step:.3f} s ({cpu:.3f} s CPU), the median of {len(self.seconds) - 1}")
         say(f"  {self._size / step:.1f} images/s")
-        spent, counted = self._trace()
+        spent, counted, kinds, run = self._trace()
         for part in PARTS:
             say(f"  {part:22} {spent[part] / 1e3:8.1f} ms in {counted[part]:5} ops")
+        say("  the kinds of op that take longest:")
+        for kind, micros in kinds.most_common(KINDS):
+            say(f"    {kind:38} {micros / 1e3:8.1f} ms in {run[kind]:5} ops")
 
-    def _trace(self) -> tuple[Counter, Counter]:
-        """Microseconds spent and ops run, by part."""
+    def _trace(self) -> tuple[Counter, Counter, Counter, Counter]:
+        """Microseconds spent and ops run, by part; the same by kind of op."""
         tf = self._tf
         metadata = tf.RunMetadata()
         self.step(
             options=tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE), run_metadata=metadata
         )
-        spent, counted = Counter(), Counter()
+        spent, counted, kinds, run = Counter(), Counter(), Counter(), Counter()
         for device in metadata.step_stats.dev_stats:
             for node in device.node_stats:
                 part = part_of(node.node_name)
                 spent[part] += node.op_end_rel_micros - node.op_start_rel_micros
                 counted[part] += 1
-        return spent, counted
+                # "NAME = KIND(INPUTS)"
+                kind = node.timeline_label.partition(" = ")[2].partition("(")[0] or "other"
+                kinds[kind] += node.op_end_rel_micros - node.op_start_rel_micros
+                run[kind] += 1
+        return spent, counted, kinds, run
 
 
 def part_of(node: str) -> str:

@@ -15,14 +15,24 @@ from hand_detection.api import compat, stateless
 from hand_detection.pipeline import Pipeline, eval_reader, record_files
 
 
-def training_dataset(pipeline: Pipeline, *, seed: int, examples: int, first: int = 0) -> Any:
+def training_dataset(
+    pipeline: Pipeline,
+    *,
+    seed: int,
+    examples: int,
+    first: int = 0,
+    workers: int = 1,
+    worker: int = 0,
+) -> Any:
     """A tf.data.Dataset of (features, labels) batches, without end.
 
     Args:
         pipeline: the config.
         seed: of the order and the augmentation.
         examples: how many records the training set has (its manifest says so).
-        first: the number of the first example; step * batch size when resuming.
+        first: the number of the first example; step * batch size * workers when resuming.
+        workers: how many processes train together, each on a batch of its own at every step.
+        worker: this one's number, from 0; it gets the batches number, number + workers, ...
 
     Returns:
         Batches as the API's `inputs.train_input` documents them: features["image"] is float32 of
@@ -30,7 +40,7 @@ def training_dataset(pipeline: Pipeline, *, seed: int, examples: int, first: int
         as (batch, max_number_of_boxes, 4) in normalized ymin, xmin, ymax, xmax.
     """
     train_config, reader = pipeline.proto.train_config, pipeline.proto.train_input_reader
-    return _dataset(pipeline, train_config, reader, seed, examples, first)
+    return _dataset(pipeline, train_config, reader, seed, examples, first, workers, worker)
 
 
 def validation_dataset(pipeline: Pipeline, *, examples: int, batch_size: int) -> Any:
@@ -53,16 +63,28 @@ def validation_dataset(pipeline: Pipeline, *, examples: int, batch_size: int) ->
 
 
 def _dataset(
-    pipeline: Pipeline, train_config: Any, reader: Any, seed: int, examples: int, first: int
+    pipeline: Pipeline,
+    train_config: Any,
+    reader: Any,
+    seed: int,
+    examples: int,
+    first: int,
+    workers: int = 1,
+    worker: int = 0,
 ) -> Any:
-    compat.activate()
+    tf = compat.activate()
     from object_detection import inputs
     from object_detection.builders import dataset_builder
 
     def build(
         reader: Any, *_: Any, transform_input_data_fn: Any, batch_size: int, **__: Any
     ) -> Any:
-        return _read(reader, transform_input_data_fn, batch_size, seed, examples, first)
+        numbered = _ordered(reader, seed, examples, first)
+        if workers > 1:
+            numbered = numbered.filter(
+                lambda number, _: tf.equal((number - first) // batch_size % workers, worker)
+            )
+        return _read(reader, numbered, transform_input_data_fn, batch_size, seed)
 
     # The pinned tree calls dataset_builder.build; the later one looks it up in a table.
     table = getattr(inputs, "INPUT_BUILDER_UTIL_MAP", {})
@@ -96,11 +118,8 @@ def file_names(
     return names
 
 
-def _read(
-    reader: Any, transform: Any, batch_size: int, seed: int, examples: int, first: int
-) -> Any:
+def _read(reader: Any, numbered: Any, transform: Any, batch_size: int, seed: int) -> Any:
     tf = compat.activate()
-    numbered = _ordered(reader, seed, examples, first)
     decode = _decoder(reader)
 
     # The API's code is graph code already.

@@ -87,6 +87,13 @@ def _fail(text: str) -> int:
     return 1
 
 
+def fail_at_once(text: str) -> None:
+    """End the process as a UserError does, from any thread, whatever the main one waits for."""
+    status = _fail(text)
+    sys.stderr.flush()
+    os._exit(status)
+
+
 def _abandon_output() -> None:
     """Where stdout cannot be written, Python's own flush at the end would complain of it too."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,6 +7,7 @@ the repository's root.
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -152,6 +153,17 @@ def _make_paths_absolute(proto: Any) -> None:
             reader.label_map_path = str(ROOT / reader.label_map_path)
         paths = reader.tf_record_input_reader.input_path
         paths[:] = [str(ROOT / path) for path in paths]
+
+
+def digest(proto: Any) -> int:
+    """A number that machines agree on if they train alike: their paths may differ."""
+    copy = type(proto)()
+    copy.CopyFrom(proto)
+    copy.train_config.ClearField("fine_tune_checkpoint")
+    for reader in (copy.train_input_reader, eval_reader(copy)):
+        reader.ClearField("label_map_path")
+        reader.ClearField("tf_record_input_reader")
+    return zlib.crc32(copy.SerializeToString(deterministic=True))
 
 
 def eval_reader(proto: Any) -> Any:

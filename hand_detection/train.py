@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import signal
 import sys
+from contextlib import nullcontext
 
 from hand_detection import checkpoints, console, files, options
 from hand_detection.console import say
@@ -51,8 +53,11 @@ def main() -> None:
     if arguments.lr:
         schedule.set_base_rate(config.proto, arguments.lr)
 
-    from hand_detection.training import loop
+    from hand_detection.training import distributed, loop
 
+    cluster = distributed.cluster_from_environment() if arguments.distribute else None
+    if not arguments.distribute and "TF_CONFIG" in os.environ:
+        console.warn("warning: TF_CONFIG is set; without --distribute this process trains alone")
     how = loop.Options(
         seed=arguments.seed,
         evaluate_every=arguments.eval_every or min(EVALUATE_EVERY, max(1, config.steps // 4)),
@@ -62,15 +67,21 @@ def main() -> None:
         histograms=arguments.histograms,
         precision=arguments.precision or precision.FLOAT32,
         overrides=overrides,
+        distribute=arguments.distribute,
+        cluster=cluster,
     )
     # What is missing is told before anything is moved or made.
     pipeline.record_files(config.proto.train_input_reader)
-    if arguments.overwrite:
+    # Of several workers only the first writes.
+    writes = cluster is None or cluster.is_chief
+    if arguments.overwrite and writes:
         files.move_aside(run)
-    with files.sole_writer(run):
+    with files.sole_writer(run) if writes else nullcontext():
         finished = loop.train(config, run, how)
     if not finished:
         sys.exit(128 + signal.SIGINT)
+    if not writes:
+        return
     say(f"TensorBoard: tools/tensorboard.sh {run.name}")
     say(f"Next: step 6, ./eval.sh {options.same_run(arguments.model, run.name, overrides)}")
 
@@ -132,6 +143,12 @@ def _parser() -> argparse.ArgumentParser:
         type=console.seed_number,
         default=SEED,
         help="of weights, order and augmentation (%(default)s)",
+    )
+    parser.add_argument(
+        "--distribute",
+        action="store_true",
+        help="train on all GPUs of this machine, and on all machines that TF_CONFIG names, if it "
+        "is set (see the README)",
     )
     parser.add_argument(
         "--overwrite",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -10,7 +10,8 @@ from typing import Any
 from unittest import mock
 
 from hand_detection.api import batched_mining, batched_targets, compat
-from hand_detection.training import restoration
+from hand_detection.training import distributed, restoration
+from hand_detection.training.towers import Towers
 
 
 @dataclass
@@ -20,10 +21,12 @@ class Graph:
     Attributes:
         train_op: one step.
         loss: float32 scalar, regularization included.
-        losses: its parts and the total by TensorBoard's tag, float32 scalars.
+        losses: its parts and the total by TensorBoard's tag, float32 scalars; the workers' means.
         learning_rate: float32 scalar.
         iterator: of the batches; its initializer is to be run first.
         restored: what becomes of each variable (see `restoration.fates`); empty on resumption.
+        stopping: a float32 scalar to be fed: 1 if this worker was asked to stop.
+        stop: float32 scalar, above 0 if any worker was.
     """
 
     train_op: Any
@@ -32,9 +35,18 @@ class Graph:
     learning_rate: Any
     iterator: Any
     restored: dict[str, str]
+    stopping: Any
+    stop: Any
 
 
-def build(config: Any, dataset: Any, *, resumed: bool) -> Graph:
+def build(
+    config: Any,
+    dataset: Any,
+    *,
+    resumed: bool,
+    team: distributed.Team | None = None,
+    devices: Sequence[str] = (),
+) -> Graph:
     """Build the training graph of `config` into the default graph.
 
     Args:
@@ -42,9 +54,12 @@ def build(config: Any, dataset: Any, *, resumed: bool) -> Graph:
         dataset: the batches, as `batches.training_dataset` makes them.
         resumed: whether the weights come from the run's own checkpoint, and the pretrained
             one is not to be read.
+        team: the workers that train together (default: this process alone).
+        devices: the devices of this machine that a batch is split over, if it is.
 
     Raises:
-        UserError: nothing of the model is in the pretrained checkpoint.
+        UserError: nothing of the model is in the pretrained checkpoint, or the batch cannot be
+            split evenly.
     """
     tf = compat.activate()
     from object_detection import model_lib
@@ -56,11 +71,16 @@ def build(config: Any, dataset: Any, *, resumed: bool) -> Graph:
     proto = config.proto
     iterator = tf.data.make_initializable_iterator(dataset)
     features, labels = iterator.get_next()
-    noted: dict[str, Any] = {"rates": [], "losses": {}, "assignment": {}}
+    noted: dict[str, Any] = {"rates": [], "losses": {}, "assignment": {}, "means": []}
+    stopping = tf.placeholder_with_default(0.0, (), "stopping")
+    team = team or distributed.Team()
 
     def detection_model(is_training: bool, **_: Any) -> Any:
-        # Without the API's summaries: some of them draw with matplotlib at every step.
-        model = model_builder.build(proto.model, is_training=is_training, add_summaries=False)
+        def one() -> Any:
+            # Without the API's summaries: some of them draw with matplotlib at every step.
+            return model_builder.build(proto.model, is_training=is_training, add_summaries=False)
+
+        model = Towers(one, devices, config.batch_size) if len(devices) > 1 else one()
         loss, restore_map = model.loss, model.restore_map
 
         def noting_loss(*args: Any, **kwargs: Any) -> Any:
@@ -79,6 +99,10 @@ def build(config: Any, dataset: Any, *, resumed: bool) -> Graph:
     def noting_optimizer(*args: Any, **kwargs: Any) -> Any:
         optimizer, rates = build_optimizer(*args, **kwargs)
         noted["rates"] = rates
+        extras = [*map(tf.convert_to_tensor, noted["losses"].values()), stopping]
+        noted["means"] = distributed.average_gradients(
+            optimizer, team, extras, colocate=len(devices) > 1
+        )
         return optimizer, rates
 
     train_config = type(proto.train_config)()
@@ -97,16 +121,18 @@ def build(config: Any, dataset: Any, *, resumed: bool) -> Graph:
     with mock.patch.object(optimizer_builder, "build", noting_optimizer), batched_losses():
         spec = model_fn(features, labels, model_lib.tf.estimator.ModeKeys.TRAIN)
     moving_average.complete_averages()
-    losses = {name: tf.convert_to_tensor(value) for name, value in noted["losses"].items()}
-    losses["Loss/total_loss"] = spec.loss
+    *means, stop = noted["means"]
+    losses = dict(zip(noted["losses"], means, strict=True))
     checkpoint = train_config.fine_tune_checkpoint
     return Graph(
         train_op=spec.train_op,
-        loss=spec.loss,
+        loss=losses["Loss/total_loss"],
         losses=losses,
         learning_rate=noted["rates"][0] if noted["rates"] else tf.constant(0.0),
         iterator=iterator,
         restored=restoration.fates(noted["assignment"], checkpoint) if checkpoint else {},
+        stopping=stopping,
+        stop=stop,
     )
 
 

@@ -29,6 +29,7 @@ def begin(
     records: list[Path],
     examples: int,
     first_step: int,
+    workers: int = 1,
 ) -> None:
     """Add an entry, and write the config as it is used.
 
@@ -40,6 +41,7 @@ def begin(
         records: the training shards.
         examples: how many records they have.
         first_step: 0, or the checkpoint's that is gone on from.
+        workers: how many processes train together, each on batches of its own.
     """
     manifest = records[0].parent / tfrecords.MANIFEST
     entry = {
@@ -50,6 +52,7 @@ def begin(
         "first_step": first_step,
         "steps": config.steps,
         "batch_size": config.batch_size,
+        "workers": workers,
         "learning_rate": schedule.base_rate(config.proto),
         "seed": seed,
         "examples": examples,
