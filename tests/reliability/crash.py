@@ -54,6 +54,7 @@ def killed(whole: Undisturbed, out: Path, number: int, rng: random.Random) -> in
     while kills < whole.step.kills:
         by_name = (signal.SIGKILL, signal.SIGTERM)[rng.randrange(2)]
         everyone, moment = rng.random() < 0.5, rng.random() * whole.seconds
+        everyone |= whole.step.together
         moments.append(f"{by_name.name} at {moment:.2f} s")
         what = f"try {number}: {', '.join(moments)}"
         if not _kill(whole, out, by_name, everyone, moment, what):
