@@ -25,9 +25,9 @@ from step import Step, differing, run, start
 PROGRESS = re.compile(r"\d+%\|")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Undisturbed:
-    """A step, where its inputs are, where what it makes of them, and in how long."""
+    """A step, where its inputs are, where what it makes of them, and how long it took last."""
 
     step: Step
     inputs: Path
@@ -69,9 +69,11 @@ def _kill(
     whole: Undisturbed, out: Path, by_name: signal.Signals, everyone: bool, moment: float, what: str
 ) -> bool:
     """Send a signal to the step or to all of its processes; False if it was done before."""
+    started = time.monotonic()
     process = start(whole.step, whole.inputs, out, start_new_session=True)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(moment)
+        whole.seconds = time.monotonic() - started  # the machine has less other work than before
     with contextlib.suppress(ProcessLookupError):
         (os.killpg if everyone else os.kill)(process.pid, by_name)
     try:
