@@ -11,13 +11,18 @@ atheris 3.0.0 has wheels for CPython 3.11 to 3.13.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent.parent)]
+
+
+FOLDER = "FUZZ_FOLDER"  # tells the process that fuzzes where to work
 
 
 def main() -> None:
@@ -27,24 +32,37 @@ def main() -> None:
         return
     import atheris
 
+    if FOLDER in os.environ:
+        _fuzz(atheris, Path(os.environ[FOLDER]))
+        return
+    from parsers import PARSERS
+
+    name, *options = sys.argv[1:] or [""]
+    if name not in (*PARSERS, "all"):
+        sys.exit("\n".join(["name one of, or all:", *PARSERS]))
+    ends = [_apart(one, options) for one in (PARSERS if name == "all" else [name])]
+    sys.exit(any(ends))
+
+
+def _apart(name: str, options: list[str]) -> int:
+    """Fuzz in a process of its own, since libFuzzer ends the one it is in, and clear up."""
+    with tempfile.TemporaryDirectory() as folder:
+        print(f"== {name}", flush=True)
+        command = [sys.executable, __file__, name, *options]
+        return subprocess.call(command, env={**os.environ, FOLDER: folder})
+
+
+def _fuzz(atheris: Any, folder: Path) -> None:
     with atheris.instrument_imports(include=["hand_detection"]):
         from judge import judge
         from parsers import PARSERS
-    if sys.argv[1:2] == ["all"]:
-        ends = [subprocess.call([sys.executable, __file__, n, *sys.argv[2:]]) for n in PARSERS]
-        sys.exit(any(ends))
-    if len(sys.argv) < 2 or sys.argv[1] not in PARSERS:
-        sys.exit("\n".join(["name one of, or all:", *PARSERS]))
     parser = PARSERS[sys.argv.pop(1)]
-    with tempfile.TemporaryDirectory() as folder:
-        corpus = Path(folder) / "corpus"
-        corpus.mkdir()
-        for number, seed in enumerate(parser.seeds):
-            (corpus / str(number)).write_bytes(seed)
-        atheris.Setup(
-            [*sys.argv, str(corpus)], lambda data: judge(parser, data, Path(folder) / "sandbox")
-        )
-        atheris.Fuzz()
+    corpus = folder / "corpus"
+    corpus.mkdir()
+    for number, seed in enumerate(parser.seeds):
+        (corpus / str(number)).write_bytes(seed)
+    atheris.Setup([*sys.argv, str(corpus)], lambda data: judge(parser, data, folder / "sandbox"))
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":

@@ -74,5 +74,6 @@ VENV = Step(
     damaged=_not_whole,
     inside=True,
     kills=5,
+    together=True,
     quotes=True,
 )

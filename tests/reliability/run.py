@@ -85,6 +85,7 @@ def _tries(whole: crash.Undisturbed, fault: str, wanted: int, seed: int) -> tupl
             print(f"LOST {name}, {fault}: {error}"[:3000], flush=True)
         else:
             shutil.rmtree(place)
+        print(f"{name}, {fault}: {made} of {wanted} tries", file=sys.stderr, flush=True)
     return made, lost
 
 

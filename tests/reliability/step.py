@@ -31,6 +31,8 @@ class Step:
         inside: whether it is run with the output as the working directory.
         kills: in a row, before a run is left to complete; a step that takes long has several,
             and fewer tries of the other faults.
+        together: whether a signal always goes to all of its processes, as a terminal's does: a
+            shell that is killed alone leaves the program that it waits for at work.
         quotes: whether the one line of an error may stand below what another program said.
         ends_in: seconds from a signal to the end of its last process.
     """
@@ -45,6 +47,7 @@ class Step:
     different: Callable[[Path, Path], Iterable[str]] | None = None
     inside: bool = False
     kills: int = 1
+    together: bool = False
     quotes: bool = False
     ends_in: float = 20
 
