@@ -7,7 +7,7 @@ import pytest
 
 from hand_detection import metrics, pipeline
 from hand_detection.api import compat
-from hand_detection.deploy import decoder
+from hand_detection.deploy import decoder, network
 from hand_detection.deploy.decoder import Decoder, Suppression
 from hand_detection.deploy.job import use_input_size
 from hand_detection.deploy.resizing import bilinear
@@ -130,7 +130,9 @@ def test_resizing_is_tensorflows_own(size, threads):
     tf = compat.activate()
     with tf.Graph().as_default(), tf.Session() as session:
         expected = session.run(tf.image.resize_images(tf.constant(images, tf.float32), size))
+        in_the_graph = session.run(network.resized(tf.constant(images), size))
     np.testing.assert_allclose(bilinear(images, size, threads), expected, atol=1e-3)
+    np.testing.assert_allclose(in_the_graph, expected, atol=1e-3)
 
 
 def test_another_input_size_is_the_resizers(tmp_path):

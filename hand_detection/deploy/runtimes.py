@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hand_detection import coco
+from hand_detection.api import compat
 from hand_detection.console import UserError
 from hand_detection.deploy import network, tensorrt
 from hand_detection.deploy.decoder import Decoder
@@ -17,6 +19,8 @@ from hand_detection.deploy.job import DECODER
 from hand_detection.deploy.packages import need
 from hand_detection.deploy.resizing import bilinear
 from hand_detection.detector import OUTPUTS, Detector, unfit
+
+_HEAD = 4096  # bytes of an .xml file that say what it is
 
 
 class _Heads(Detector):
@@ -80,7 +84,8 @@ class OnnxModel(_Heads):
         except UserError:
             raise
         except Exception as error:  # ONNX Runtime's own exceptions have no common base
-            raise unfit(path, error) from None
+            # [ONNXRuntimeError] : 7 : INVALID_PROTOBUF : what is wrong
+            raise unfit(path, str(error).rpartition(" : ")[2]) from None
         self._input = image.name
         self.batch = image.shape[0] if isinstance(image.shape[0], int) else None
         # Of uint8 it resizes by itself; of float32 it takes its own size only.
@@ -112,6 +117,9 @@ class OpenVinoModel(Detector):
         }
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
+        # What is no such file OpenVINO tries as other kinds, which print what they think of it.
+        if not re.search(rb"<net\s[^>]*version=", path.read_bytes()[:_HEAD]):
+            raise unfit(path, "it is no OpenVINO model")
         try:
             core = openvino.Core()
             model = core.read_model(str(path))
@@ -146,13 +154,16 @@ class TFLiteModel(_Heads):
         try:
             with zipfile.ZipFile(path) as archive:
                 self.decoder = Decoder.read(archive.read(DECODER).decode())
-            self._interpreter = litert.Interpreter(str(path), num_threads=self.threads)
-            self._interpreter.allocate_tensors()
+            with compat.silent_start():  # it prints what it computes with
+                self._interpreter = litert.Interpreter(str(path), num_threads=self.threads)
+                self._interpreter.allocate_tensors()
             [self._input] = self._interpreter.get_input_details()
             details = self._interpreter.get_output_details()
             # In the order in which the converter was told them; it may rename them.
             self._heads = dict(zip((network.ENCODINGS, network.LOGITS), details, strict=True))
-        except (ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+        except zipfile.BadZipFile:
+            raise unfit(path, "it is cut, or not made by ./export.sh") from None
+        except (ValueError, KeyError, RuntimeError) as error:
             raise unfit(path, error) from None
         self.size = self.decoder.size
         self.batch = int(self._input["shape"][0])
