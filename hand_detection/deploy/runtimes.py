@@ -17,7 +17,7 @@ from hand_detection.deploy import network, tensorrt
 from hand_detection.deploy.decoder import Decoder
 from hand_detection.deploy.job import DECODER
 from hand_detection.deploy.packages import need
-from hand_detection.deploy.resizing import bilinear
+from hand_detection.deploy.resizing import bilinear, rounded
 from hand_detection.detector import OUTPUTS, Detector, unfit
 
 _HEAD = 4096  # bytes of an .xml file that say what it is
@@ -32,11 +32,10 @@ class _Heads(Detector):
 
     decoder: Decoder | None = None
     size: tuple[int, int] | None = None
-    threads: int = 1  # for resizing
 
     def preprocess(self, images: np.ndarray) -> np.ndarray:
         """As `Detector` has it."""
-        return images if self.size is None else bilinear(images, self.size, self.threads)
+        return images if self.size is None else bilinear(images, self.size)
 
     def postprocess(
         self, outputs: dict[str, np.ndarray], width: int, height: int
@@ -150,12 +149,12 @@ class TFLiteModel(_Heads):
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         litert = need("ai_edge_litert.interpreter")
-        self.threads = threads or len(os.sched_getaffinity(0))
+        threads = threads or len(os.sched_getaffinity(0))
         try:
             with zipfile.ZipFile(path) as archive:
                 self.decoder = Decoder.read(archive.read(DECODER).decode())
             with compat.silent_start():  # it prints what it computes with
-                self._interpreter = litert.Interpreter(str(path), num_threads=self.threads)
+                self._interpreter = litert.Interpreter(str(path), num_threads=threads)
                 self._interpreter.allocate_tensors()
             [self._input] = self._interpreter.get_input_details()
             details = self._interpreter.get_output_details()
@@ -170,16 +169,17 @@ class TFLiteModel(_Heads):
 
     def preprocess(self, images: np.ndarray) -> np.ndarray:
         """As `Detector` has it."""
+        quantization = self._input["quantization"]
+        if self._input["dtype"] == np.uint8 and quantization == (1, 0):  # a pixel is its own number
+            return rounded(images, self.size)
         pixels = super().preprocess(images)
         if self._input["dtype"] == np.float32:
             return pixels
-        scale, zero = self._input["quantization"]
-        if (scale, zero) != (1, 0):  # what every pixel of 0 to 255 has as its own number
-            limits = np.iinfo(self._input["dtype"])
-            pixels /= scale
-            pixels += zero
-            pixels.clip(limits.min, limits.max, out=pixels)
-        return np.rint(pixels, out=pixels).astype(self._input["dtype"])
+        scale, zero = quantization
+        limits = np.iinfo(self._input["dtype"])
+        pixels /= scale
+        pixels += zero
+        return pixels.round().clip(limits.min, limits.max).astype(self._input["dtype"])
 
     def infer(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """As `Detector` has it; 8-bit outputs as the numbers that they stand for."""
