@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""How fast a video is detected in: decoding alone, detection alone, and both with the output.
+"""How fast a video is detected in: decoding alone, the network alone, and all with the output.
 
 benchmarks/detect_video.py --images DIR --model EXPORT ...
 
 A video is made of the images first. With all of it overlapping, the rate should be that of the
-slowest part, as far as there are processors for the parts.
+slowest part, as far as there are processors for the parts: decoding alone and the network alone
+each have all of them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def main() -> None:
     add("--images", type=Path, required=True, metavar="DIR", help="of one size")
     add("--model", action="append", required=True, metavar="EXPORT", help="may be repeated")
     add("--frames", type=console.positive_number, default=300)
-    add("--batch", type=console.positive_number, default=4)
+    add(
+        "--batch", type=console.positive_number, default=4, help="also tried beside 1 (%(default)s)"
+    )
     add("--rounds", type=console.positive_number, default=3)
     add("--codec", default="MJPG", choices=("MJPG", "mp4v"))
     arguments = parser.parse_args()
@@ -42,7 +45,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> None:
 
     from hand_detection import detect, detectors
     from hand_detection.console import say
-    from hand_detection.detection import loop, sources, tables
+    from hand_detection.detection import loop, pictures, sources, tables
 
     images = [each.path for each in sources.find([str(arguments.images)])][: arguments.frames]
     video = folder / ("video.avi" if arguments.codec == "MJPG" else "video.mp4")
@@ -65,30 +68,50 @@ def measure(arguments: argparse.Namespace, folder: Path) -> None:
     opened = {model: detectors.open_model(detect.find_export(model)) for model in arguments.model}
     batch = [frame for frame, _ in zip(source.frames(), range(arguments.batch), strict=False)]
     pixels = np.stack([frame.pixels for frame in batch])
-    rates: dict[str, list[float]] = {"decoding alone": []}
+    rates: dict[str, list[float]] = {}
+
+    def note(name: str, work) -> None:
+        rates.setdefault(name, []).append(rate(work))
+
     for number in range(arguments.rounds):
-        rates["decoding alone"].append(rate(decode))
+        note("decoding alone", decode)
         for model, detector in opened.items():
-            detector.detect_batch(pixels)
+            sizes = [detector.batch] if detector.batch else sorted({1, len(pixels)})
+            for size in sizes:
+                note(f"{model}: network alone, batch {size}", network(detector, pixels[:size]))
+            for kind in ("JSON", "video"):
 
-            def alone(detector=detector) -> int:
-                for _ in range(0, len(images), len(pixels)):
-                    detector.detect_batch(pixels)
-                return -(-len(images) // len(pixels)) * len(pixels)
-
-            def whole(detector=detector, number=number) -> int:
-                with tables.coco_json(folder / f"{number}.json", {}, overwrite=True) as write:
-                    frames = sources.frames([source], print)
-                    counts = loop.detect(
-                        frames, detector, {}, [write], total=0, batch_size=arguments.batch
+                def whole(detector=detector, size=sizes[-1], number=number, kind=kind) -> int:
+                    path = folder / f"{number}.{'json' if kind == 'JSON' else 'mp4'}"
+                    output = (
+                        tables.coco_json(path, {}, overwrite=True)
+                        if kind == "JSON"
+                        else pictures.video(path, overwrite=True)
                     )
-                return counts["frames"]
+                    with output as write:
+                        frames = sources.frames([source], print)
+                        return loop.detect(frames, detector, {}, [write], total=0, batch_size=size)[
+                            "frames"
+                        ]
 
-            rates.setdefault(f"{model}: detection alone", []).append(rate(alone))
-            rates.setdefault(f"{model}: video to JSON", []).append(rate(whole))
+                note(f"{model}: video to {kind}", whole)
     say()
     for name, found in rates.items():
-        say(f"{name:40} {max(found):7.1f} frames/s (of {', '.join(f'{r:.1f}' for r in found)})")
+        say(f"{name:50} {max(found):7.1f} frames/s (of {', '.join(f'{r:.1f}' for r in found)})")
+
+
+def network(detector, images):
+    """What runs the network over about 100 images and tells how many; warmed up."""
+    pixels = detector.preprocess(images)
+    detector.infer(pixels)
+    times = -(-100 // len(images))
+
+    def work() -> int:
+        for _ in range(times):
+            detector.infer(pixels)
+        return times * len(images)
+
+    return work
 
 
 if __name__ == "__main__":

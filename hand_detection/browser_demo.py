@@ -145,7 +145,10 @@ def serve(contents_: Contents, port: int) -> ThreadingHTTPServer:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data)
+            try:
+                self.wfile.write(data)
+            except ConnectionError:  # the page was closed, or loaded again, before it had all
+                self.close_connection = True
 
         def log_message(self, *_: object) -> None:
             pass

@@ -92,5 +92,6 @@ class Detector:
 def unfit(path: Path, error: object) -> UserError:
     """That the file `path` is no exported detector; `error` says why."""
     return UserError(
-        f"{shown(path)} is not an exported detector: {error}: export it again with ./export.sh"
+        f"{shown(path)} is not an exported detector: {str(error).strip().rstrip('.!')}: "
+        "export it again with ./export.sh"
     )

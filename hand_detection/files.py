@@ -27,7 +27,7 @@ def whole_file(path: Path, *, suffix: str = ".partial") -> Iterator[Path]:
     them, and the next run overwrites it. It ends in `suffix`, for writers that choose a
     format by it. Two that write one file take turns.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder_of(path)
     temporary = path.with_name(f".{path.name}{suffix}")
     with _held(temporary, os.O_RDWR | os.O_CREAT):
         try:
@@ -39,6 +39,15 @@ def whole_file(path: Path, *, suffix: str = ".partial") -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
             _name(error, path)
             raise
+
+
+def _make_folder_of(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(
+            f"{shown(path)} cannot be written: {shown(path.parent)} is no folder: name another"
+        ) from None
 
 
 @contextmanager
@@ -53,7 +62,7 @@ def whole_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """
     if path.exists() and not replace:
         raise UserError(f"{shown(path)} is there already: move it away or name another folder")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder_of(path)
     temporary = path.with_name(f".{path.name}.partial")
     try:
         with _held(temporary, os.O_RDONLY | os.O_DIRECTORY, fcntl.LOCK_NB):

@@ -7,6 +7,7 @@ import http.client
 import json
 import re
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -148,6 +149,19 @@ def test_the_server_gives_the_page_and_nothing_else(tmp_path):
             assert get(path).status == 404
         with pytest.raises(UserError, match=f"port {port} cannot be used"):
             browser_demo.serve({}, port)
+
+
+def test_a_page_closed_while_it_loads_is_no_error(capfd):
+    contents = {"/model.onnx": (bytes(50_000_000), "application/octet-stream")}
+    with served(contents) as port:
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"GET /model.onnx HTTP/1.1\r\n\r\n")
+            assert client.recv(15) == b"HTTP/1.1 200 OK"
+        again = http.client.HTTPConnection("127.0.0.1", port)
+        again.request("GET", "/model.onnx")
+        assert len(again.getresponse().read()) == 50_000_000
+        again.close()
+    assert capfd.readouterr().err == ""
 
 
 def test_the_page_loads_nothing_from_elsewhere():

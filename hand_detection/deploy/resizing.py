@@ -6,19 +6,17 @@ Pillow have it: at 1280 -> 300 pixels the two are 1.6 pixels apart.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
 
 
-def bilinear(images: np.ndarray, size: tuple[int, int], threads: int = 1) -> np.ndarray:
+def bilinear(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """As tf.compat.v1.image.resize_bilinear(images, size).
 
     Args:
         images: uint8 (N, height, width, channels).
         size: height and width to make, in pixels.
-        threads: how many share the work.
 
     Returns:
         float32 (N, *size, channels).
@@ -27,62 +25,70 @@ def bilinear(images: np.ndarray, size: tuple[int, int], threads: int = 1) -> np.
     if tuple(before[:2]) == tuple(size):
         return images.astype(np.float32)
     resized = np.empty((number, *size, before[2]), np.float32)
-    parts = _plan(tuple(before), tuple(size), threads)
-    work = [(images[row], resized[row], *part) for row in range(number) for part in parts]
-    list((_pool(threads).map if threads > 1 else map)(_sample, work))
+    corners, down, across = _plan(tuple(before), tuple(size))
+    for row in range(number):
+        # Only what is sampled is looked at: as bytes, each of which np.take moves at once.
+        near = images[row].reshape(-1).take(corners, mode="clip").astype(np.float32)
+        left, right = near
+        right -= left
+        right *= across
+        left += right
+        top, bottom = left
+        bottom -= top
+        bottom *= down
+        np.add(top, bottom, out=resized[row].reshape(top.shape))
     return resized
 
 
-def _sample(work: tuple[np.ndarray, ...]) -> None:
-    """Make some rows of one image; the arguments are of `bilinear` and `_plan`."""
-    image, out, rows, corners, down, across = work
-    # Only what is sampled is looked at: as bytes, each of which np.take moves at once.
-    near = image.reshape(-1).take(corners, mode="clip").astype(np.float32)
-    left, right = near
-    right -= left
-    right *= across
-    left += right
-    top, bottom = left
-    bottom -= top
-    bottom *= down
-    np.add(top, bottom, out=out.reshape(len(out), -1)[rows])
+def rounded(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """`bilinear` in whole numbers by OpenCV, in a fifth of the time: for networks of 8 bits.
+
+    It samples at the nearest 32nd of a pixel: as if a picture were moved by at most a 64th.
+
+    Returns:
+        uint8 (N, *size, channels).
+    """
+    import cv2  # not on every device
+
+    maps = _maps(tuple(images.shape[1:3]), tuple(size))
+    flags = {"interpolation": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REPLICATE}
+    return np.stack([cv2.remap(image, *maps, **flags) for image in images])
 
 
 @lru_cache(maxsize=8)
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, "resize")
+def _maps(before: tuple[int, int], size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Where each output pixel is sampled, as OpenCV is quickest with it."""
+    import cv2
+
+    (upper, _, down), (left, _, across) = map(_samples, before, size)
+    columns, rows = np.meshgrid(
+        (left + across).astype(np.float32), (upper + down).astype(np.float32)
+    )
+    return cv2.convertMaps(columns, rows, cv2.CV_16SC2)
 
 
 @lru_cache(maxsize=8)
 def _plan(
-    before: tuple[int, int, int], size: tuple[int, int], parts: int
-) -> list[tuple[slice, np.ndarray, np.ndarray, np.ndarray]]:
-    """What is the same for all images of a size, in parts for threads.
+    before: tuple[int, int, int], size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What is the same for all images of a size.
 
     Args:
         before: height, width and channels.
         size: height and width to make.
-        parts: how many.
 
     Returns:
-        The rows of each part. Where in the image's bytes the four neighbours of each output value
-        are: int64 (left and right, top and bottom, rows, width * channels). How far on it is from
-        the upper to the lower, float32 (rows, 1), and from the left to the right, (width *
-        channels,).
+        Where in the image's bytes the four neighbours of each output value are: int64 (left and
+        right, top and bottom, height, width * channels). How far on it is from the upper to the
+        lower, float32 (height, 1), and from the left to the right, (width * channels,).
     """
     channels = before[2]
     upper, lower, down = _samples(before[0], size[0])
     left, right, across = _samples(before[1], size[1])
-    ends = np.stack([upper, lower])[:, :, np.newaxis] * (before[1] * channels)
+    rows = np.stack([upper, lower])[:, :, np.newaxis] * (before[1] * channels)
     columns = np.stack([left, right])[:, :, np.newaxis] * channels + np.arange(channels)
-    corners = ends + columns.reshape(2, 1, 1, -1)
-    across = np.repeat(across, channels)
-    bounds = np.linspace(0, size[0], parts + 1).astype(int)
-    rows = [slice(bounds[part], bounds[part + 1]) for part in range(parts)]
-    return [
-        (part, np.ascontiguousarray(corners[:, :, part]), down[part, np.newaxis], across)
-        for part in rows
-    ]
+    corners = rows + columns.reshape(2, 1, 1, -1)
+    return corners, down[:, np.newaxis], np.repeat(across, channels)
 
 
 def _samples(before: int, after: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

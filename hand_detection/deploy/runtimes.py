@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,16 @@ from typing import Any
 import numpy as np
 
 from hand_detection import coco
+from hand_detection.api import compat
 from hand_detection.console import UserError
 from hand_detection.deploy import network, tensorrt
 from hand_detection.deploy.decoder import Decoder
 from hand_detection.deploy.job import DECODER
 from hand_detection.deploy.packages import need
-from hand_detection.deploy.resizing import bilinear
+from hand_detection.deploy.resizing import bilinear, rounded
 from hand_detection.detector import OUTPUTS, Detector, unfit
+
+_HEAD = 4096  # bytes of an .xml file that say what it is
 
 
 class _Heads(Detector):
@@ -28,11 +32,10 @@ class _Heads(Detector):
 
     decoder: Decoder | None = None
     size: tuple[int, int] | None = None
-    threads: int = 1  # for resizing
 
     def preprocess(self, images: np.ndarray) -> np.ndarray:
         """As `Detector` has it."""
-        return images if self.size is None else bilinear(images, self.size, self.threads)
+        return images if self.size is None else bilinear(images, self.size)
 
     def postprocess(
         self, outputs: dict[str, np.ndarray], width: int, height: int
@@ -80,7 +83,8 @@ class OnnxModel(_Heads):
         except UserError:
             raise
         except Exception as error:  # ONNX Runtime's own exceptions have no common base
-            raise unfit(path, error) from None
+            # [ONNXRuntimeError] : 7 : INVALID_PROTOBUF : what is wrong
+            raise unfit(path, str(error).rpartition(" : ")[2]) from None
         self._input = image.name
         self.batch = image.shape[0] if isinstance(image.shape[0], int) else None
         # Of uint8 it resizes by itself; of float32 it takes its own size only.
@@ -112,6 +116,9 @@ class OpenVinoModel(Detector):
         }
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
+        # What is no such file OpenVINO tries as other kinds, which print what they think of it.
+        if not re.search(rb"<net\s[^>]*version=", path.read_bytes()[:_HEAD]):
+            raise unfit(path, "it is no OpenVINO model")
         try:
             core = openvino.Core()
             model = core.read_model(str(path))
@@ -142,33 +149,37 @@ class TFLiteModel(_Heads):
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         litert = need("ai_edge_litert.interpreter")
-        self.threads = threads or len(os.sched_getaffinity(0))
+        threads = threads or len(os.sched_getaffinity(0))
         try:
             with zipfile.ZipFile(path) as archive:
                 self.decoder = Decoder.read(archive.read(DECODER).decode())
-            self._interpreter = litert.Interpreter(str(path), num_threads=self.threads)
-            self._interpreter.allocate_tensors()
+            with compat.silent_start():  # it prints what it computes with
+                self._interpreter = litert.Interpreter(str(path), num_threads=threads)
+                self._interpreter.allocate_tensors()
             [self._input] = self._interpreter.get_input_details()
             details = self._interpreter.get_output_details()
             # In the order in which the converter was told them; it may rename them.
             self._heads = dict(zip((network.ENCODINGS, network.LOGITS), details, strict=True))
-        except (ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+        except zipfile.BadZipFile:
+            raise unfit(path, "it is cut, or not made by ./export.sh") from None
+        except (ValueError, KeyError, RuntimeError) as error:
             raise unfit(path, error) from None
         self.size = self.decoder.size
         self.batch = int(self._input["shape"][0])
 
     def preprocess(self, images: np.ndarray) -> np.ndarray:
         """As `Detector` has it."""
+        quantization = self._input["quantization"]
+        if self._input["dtype"] == np.uint8 and quantization == (1, 0):  # a pixel is its own number
+            return rounded(images, self.size)
         pixels = super().preprocess(images)
         if self._input["dtype"] == np.float32:
             return pixels
-        scale, zero = self._input["quantization"]
-        if (scale, zero) != (1, 0):  # what every pixel of 0 to 255 has as its own number
-            limits = np.iinfo(self._input["dtype"])
-            pixels /= scale
-            pixels += zero
-            pixels.clip(limits.min, limits.max, out=pixels)
-        return np.rint(pixels, out=pixels).astype(self._input["dtype"])
+        scale, zero = quantization
+        limits = np.iinfo(self._input["dtype"])
+        pixels /= scale
+        pixels += zero
+        return pixels.round().clip(limits.min, limits.max).astype(self._input["dtype"])
 
     def infer(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """As `Detector` has it; 8-bit outputs as the numbers that they stand for."""

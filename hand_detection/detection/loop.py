@@ -50,6 +50,8 @@ def detect(
         How many "frames" there were, and objects by class name.
     """
     stop = [] if stop is None else stop
+    # More than the model takes at once would be put together only to be taken apart again.
+    batch_size = min(batch_size, detector.batch or batch_size)
     decoding, detecting, writing = Busy(), Busy(), Busy()
     counts: Counter[str] = Counter(frames=0)
     recent: deque[float] = deque(maxlen=_RECENT)
@@ -98,7 +100,8 @@ def _detected(
 ) -> Iterator[tuple[Frame, coco.Boxes]]:
     for batch in batches:
         with busy.working(len(batch)):
-            found = detector.detect_batch(np.stack([frame.pixels for frame in batch]))
+            images = [frame.pixels for frame in batch]
+            found = detector.detect_batch(np.stack(images) if len(images) > 1 else images[0][None])
         yield from zip(batch, found, strict=True)
 
 

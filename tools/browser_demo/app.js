@@ -11,7 +11,8 @@ const pen = canvas.getContext('2d', { willReadFrequently: true });
 let detector;
 let names = {};
 let camera = null; // the MediaStream, while it runs
-let shown = null; // { picture, found } of what stands in the canvas
+let shown = null; // { image, found } of what stands in the canvas
+let turn = Promise.resolve(); // ends with the last picture asked for: the model takes one at a time
 
 function say(text) {
   at('status').textContent = text;
@@ -21,8 +22,14 @@ function least() {
   return Number(at('threshold').value);
 }
 
-/** Put a picture of the given size into the canvas, detect, and draw. */
-async function look(picture, width, height) {
+/** Put a picture of the given size into the canvas, detect, and draw, once the one before is done. */
+function look(picture, width, height) {
+  const looked = turn.then(() => lookNow(picture, width, height));
+  turn = looked.catch(() => {});
+  return looked;
+}
+
+async function lookNow(picture, width, height) {
   canvas.width = width;
   canvas.height = height;
   pen.drawImage(picture, 0, 0);
