@@ -278,17 +278,18 @@ def average_gradients(
         colocate: whether a gradient is computed on the device that its op is on.
 
     Returns:
-        A list that holds the means of `extras` once the gradients were computed.
+        A list that holds, once the gradients were computed, the means of the loss and of `extras`.
     """
     compute, means = optimizer.compute_gradients, []
 
-    def compute_gradients(*args: Any, **kwargs: Any) -> list[tuple[Any, Any]]:
+    def compute_gradients(loss: Any, *args: Any, **kwargs: Any) -> list[tuple[Any, Any]]:
         kwargs["colocate_gradients_with_ops"] = colocate
-        pairs = compute(*args, **kwargs)
+        pairs = compute(loss, *args, **kwargs)
+        scalars = [loss, *extras]
         gradients = [gradient for gradient, _ in pairs if gradient is not None]
-        values = team.mean([*extras, *gradients])
-        means[:] = values[: len(extras)]
-        rest = iter(values[len(extras) :])
+        values = team.mean([*scalars, *gradients])
+        means[:] = values[: len(scalars)]
+        rest = iter(values[len(scalars) :])
         return [(None if old is None else next(rest), variable) for old, variable in pairs]
 
     optimizer.compute_gradients = compute_gradients

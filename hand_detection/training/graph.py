@@ -121,12 +121,12 @@ def build(
     with mock.patch.object(optimizer_builder, "build", noting_optimizer), batched_losses():
         spec = model_fn(features, labels, model_lib.tf.estimator.ModeKeys.TRAIN)
     moving_average.complete_averages()
-    *means, stop = noted["means"]
-    losses = dict(zip(noted["losses"], means, strict=True))
+    loss, *means, stop = noted["means"]
+    losses = {**dict(zip(noted["losses"], means, strict=True)), "Loss/total_loss": loss}
     checkpoint = train_config.fine_tune_checkpoint
     return Graph(
         train_op=spec.train_op,
-        loss=losses["Loss/total_loss"],
+        loss=loss,
         losses=losses,
         learning_rate=noted["rates"][0] if noted["rates"] else tf.constant(0.0),
         iterator=iterator,
