@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -281,8 +282,8 @@ def test_ctrl_c_keeps_what_is_done(red_squares, videos, tmp_path):
 class Slow:
     """Takes a while for each batch, as an accelerator does; finds nothing."""
 
-    def __init__(self, seconds: float = 0.0) -> None:
-        self.seconds, self.sizes = seconds, []
+    def __init__(self, seconds: float = 0.0, batch: int | None = None) -> None:
+        self.seconds, self.batch, self.sizes = seconds, batch, []
 
     def detect_batch(self, images: np.ndarray) -> list[coco.Boxes]:
         time.sleep(self.seconds * len(images))
@@ -317,6 +318,9 @@ def test_batches_hold_frames_of_one_size_and_are_never_too_large():
     detector = Slow()
     loop.detect(frames(10, sizes=(8, 8, 8, 8, 8, 6)), detector, {}, [], total=0, batch_size=3)
     assert detector.sizes == [3, 2, 1, 3, 1]
+    of_two = Slow(batch=2)
+    loop.detect(frames(5), of_two, {}, [], total=0, batch_size=3)
+    assert of_two.sizes == [2, 2, 1]
 
 
 def test_an_error_in_a_thread_is_raised_and_no_thread_is_left():
@@ -326,7 +330,7 @@ def test_an_error_in_a_thread_is_raised_and_no_thread_is_left():
 
     for source, detector, message in (
         (failing(), Slow(), "decoder"),
-        (frames(10**9), None, "detect_batch"),
+        (frames(10**9), SimpleNamespace(batch=None), "detect_batch"),
     ):
         with pytest.raises((ValueError, AttributeError), match=message):
             loop.detect(source, detector, {}, [], total=0)

@@ -40,33 +40,6 @@ def bilinear(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return resized
 
 
-def rounded(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """`bilinear` in whole numbers by OpenCV, in a fifth of the time: for networks of 8 bits.
-
-    It samples at the nearest 32nd of a pixel: as if a picture were moved by at most a 64th.
-
-    Returns:
-        uint8 (N, *size, channels).
-    """
-    import cv2  # not on every device
-
-    maps = _maps(tuple(images.shape[1:3]), tuple(size))
-    flags = {"interpolation": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REPLICATE}
-    return np.stack([cv2.remap(image, *maps, **flags) for image in images])
-
-
-@lru_cache(maxsize=8)
-def _maps(before: tuple[int, int], size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Where each output pixel is sampled, as OpenCV is quickest with it."""
-    import cv2
-
-    (upper, _, down), (left, _, across) = map(_samples, before, size)
-    columns, rows = np.meshgrid(
-        (left + across).astype(np.float32), (upper + down).astype(np.float32)
-    )
-    return cv2.convertMaps(columns, rows, cv2.CV_16SC2)
-
-
 @lru_cache(maxsize=8)
 def _plan(
     before: tuple[int, int, int], size: tuple[int, int]
