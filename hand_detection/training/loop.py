@@ -188,7 +188,8 @@ def _train(
     config, run, options, team = job.config, job.run, job.options, job.team
     steps, every = config.steps, options.evaluate_every
     with tf.Graph().as_default(), tf.device(team.device), stop_signals() as stop:
-        tf.set_random_seed(options.seed + team.index)
+        # On all workers alike: it goes into the order of the examples too, which they share.
+        tf.set_random_seed(options.seed)
         dataset = batches.training_dataset(
             config,
             seed=options.seed,
