@@ -1,7 +1,6 @@
 """Killed, out of disk, without leave to write, run twice at once: nothing is lost.
 
-The short form: a few seeded tries of the quick steps; tests/test_training.py kills a training.
-All steps, and 50 tries each: run.py.
+The short form: a few seeded tries of the quick steps. All steps, and 50 tries each: run.py.
 """
 
 from __future__ import annotations
