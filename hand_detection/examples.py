@@ -34,7 +34,7 @@ def make_record(
     at_least = (twins.SIDE, twins.SIDE)
     if max_side:
         at_least = images.fit(images.open_image(data, where).size, max_side)
-    picture, size, encoding = images.decode(data, where, at_least)
+    picture, size, encoding = images.decode(data, where, at_least, grey=not max_side)
     labels = kitti.read_labels(frame.label, size=size, classes=classes)
     if with_masks:
         labels = polygons.attach(labels, frame.label)

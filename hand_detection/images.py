@@ -76,12 +76,13 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 def decode(
-    data: bytes, where: str, at_least: tuple[int, int] = (1, 1)
+    data: bytes, where: str, at_least: tuple[int, int] = (1, 1), *, grey: bool = False
 ) -> tuple[Image.Image, tuple[int, int], str]:
     """Decode all of `data`; return the image, its real (width, height) and "jpeg" or "png".
 
     A JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 size that is not below
-    `at_least` (width, height): every coded bit is read all the same.
+    `at_least` (width, height), and if `grey` will do, without its colours: every coded bit
+    is read all the same.
 
     Raises:
         UserError: the image is cut or damaged; the message starts with `where`.
@@ -90,7 +91,7 @@ def decode(
     size, name = image.size, FORMATS[image.format]
     _check_end(data, image, where)
     with explain_damage(where):
-        image.draft(None, at_least)
+        image.draft("L" if grey else None, at_least)
         image.load()
     return image, size, name
 
@@ -124,7 +125,10 @@ def check(data: bytes, where: str) -> None:
 
 def _check_end(data: bytes, image: Image.Image, where: str) -> None:
     # A decoder takes the zeros that an interrupted copy may leave at the end for a picture.
-    if FORMATS[image.format] == "jpeg" and data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN):
+    if FORMATS[image.format] != "jpeg":
+        return
+    end = data.rfind(_JPEG_END)
+    if end < 0 or data.find(_JPEG_SCAN, end) >= 0:
         raise UserError(f"{where} is cut or damaged: a JPEG without its end mark")
 
 

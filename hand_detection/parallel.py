@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
 from hand_detection.console import UserError
@@ -49,10 +49,11 @@ def in_order(
         yield from map(function, items)
         return
     pool = _pool(workers, threads)
+    starting = nullcontext if threads else _interrupts_held
     try:
         pending = deque()
         for item in items:
-            with _interrupts_held():  # the first calls start the workers
+            with starting():  # the first calls start the workers
                 pending.append(pool.submit(function, item))
             if len(pending) >= IN_FLIGHT * workers:
                 yield pending.popleft().result()
@@ -69,7 +70,7 @@ def in_order(
 
 def _pool(workers: int, threads: bool) -> Executor:
     if threads:
-        return ThreadPoolExecutor(workers)
+        return ThreadPoolExecutor(2 * workers)  # some wait for a disk, or for the interpreter
     # Spawned, not forked: a fork of a process with threads may hang.
     return ProcessPoolExecutor(
         workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
