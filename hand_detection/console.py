@@ -47,8 +47,12 @@ def run(main: Callable[[], int | None]) -> None:
     except MemoryError:
         status = _fail("the memory ran out: close other programs, or try smaller data")
     except KeyboardInterrupt:
+        sys.unraisablehook = _keep_silent
         print("interrupted", file=sys.stderr)
         status = 128 + signal.SIGINT
+    except SystemExit:
+        sys.unraisablehook = _keep_silent
+        raise
     except BrokenPipeError:
         # The reader of our output (head, less) went away: not an error of ours.
         _abandon_output()
@@ -128,6 +132,10 @@ def _send_again(unraisable: Any) -> None:
             _later(0.05, os.kill, os.getpid(), signum)
             return
     sys.__unraisablehook__(unraisable)
+
+
+def _keep_silent(unraisable: Any) -> None:
+    """What a signal left half made complains in its __del__: no news to who sent the signal."""
 
 
 def _later(seconds: float, call: Callable[..., object], *arguments: object) -> None:

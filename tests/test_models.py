@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from conftest import ROOT
+from trained import fetch_backbone
 
 from hand_detection import models, pipeline
 
@@ -80,6 +81,7 @@ def test_step_2_takes_the_name_of_a_model_or_of_its_checkpoint(step):
     wrong = step("download_pretrained_models.sh", "ssd_mobilenet_v9")
     assert wrong.returncode == 2
     assert models.names()[0] in wrong.stderr
+    fetch_backbone()
     done = step("download_pretrained_models.sh", "ssd_mobilenet_v1_quick", "--offline")
     assert done.returncode == 0, done.stderr
     assert f"{models.IMAGENET_BACKBONE.name}: " in done.stdout

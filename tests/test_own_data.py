@@ -6,11 +6,10 @@ import json
 import shutil
 
 import pytest
-from test_training import run_step
+from trained import fetch_backbone, run_step
 
 from benchmarks import three_shapes
-from hand_detection import checkpoints, kitti, labelmap, paths, pretrained, tfrecords
-from hand_detection.models import IMAGENET_BACKBONE
+from hand_detection import checkpoints, kitti, labelmap, paths, tfrecords
 
 LIKE = "ssd_mobilenet_v1_quick"
 
@@ -68,8 +67,7 @@ def test_a_shapes_box_holds_what_is_drawn_and_no_more():
 
 @pytest.mark.slow
 def test_it_trains_with_a_config_that_no_one_edited(shapes, step, tmp_path):
-    if not IMAGENET_BACKBONE.folder.is_dir():
-        pretrained.get(IMAGENET_BACKBONE)
+    fetch_backbone()
     config = tmp_path / "shapes.config"
     made = step("tools/new_config.py", "--like", LIKE, "--data", shapes, config)
     assert made.returncode == 0, made.stderr

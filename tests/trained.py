@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from hand_detection import paths, pretrained
 from hand_detection.models import IMAGENET_BACKBONE
@@ -21,12 +22,19 @@ def run_step(script: str, *args: object, timeout: float = 300) -> subprocess.Com
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
 
 
+def fetch_backbone() -> None:
+    """Have the ImageNet backbone, which test processes side by side all want first."""
+    paths.BUILD.mkdir(exist_ok=True)
+    with FileLock(paths.BUILD / ".backbone.lock"):
+        if not IMAGENET_BACKBONE.folder.is_dir():
+            pretrained.get(IMAGENET_BACKBONE)
+
+
 @pytest.fixture(scope="session")
 def data(tmp_path_factory) -> Path:
     """A prepared sample: five videos with four frames each, in all three splits."""
     folder = tmp_path_factory.mktemp("data") / "sample"
-    if not IMAGENET_BACKBONE.folder.is_dir():
-        pretrained.get(IMAGENET_BACKBONE)
+    fetch_backbone()
     arguments = ("--sample", "--videos", 5, "--frames", 4, "--out", folder)
     assert run_step("prepare_egohands.py", *arguments).returncode == 0
     done = run_step("create_tfrecords.sh", "--data", folder, "--split", "official")
