@@ -9,4 +9,6 @@ if [[ ! -x $python ]]; then
   echo "error: .venv is missing: run ./install.sh first" >&2
   exit 1
 fi
+# glibc: one heap for all threads, and what was freed is kept for the next frame.
+export MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=268435456
 exec "$python" "$root/create_kitti_tf_record.py" "$@"
