@@ -43,11 +43,13 @@ def main() -> None:
     arguments = parser.parse_args()
 
     from hand_detection import pipeline, tfrecords
+    from hand_detection.training import restoration
 
     settings = (f"train_config.batch_size={arguments.batch_size}",)
     config = pipeline.load(arguments.model, data=arguments.data, settings=settings)
     records = pipeline.record_files(config.proto.train_input_reader)
     examples = tfrecords.examples_in(records)
+    restoration.require(config)
     console.say(f"{config.name}, batch {config.batch_size}, {examples} examples")
     # So many that what is ready at first does not count.
     rate = measure_input(config, examples, max(50, arguments.steps))
