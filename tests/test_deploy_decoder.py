@@ -10,7 +10,7 @@ from hand_detection.api import compat
 from hand_detection.deploy import decoder, network
 from hand_detection.deploy.decoder import Decoder, Suppression
 from hand_detection.deploy.job import use_input_size
-from hand_detection.deploy.resizing import bilinear
+from hand_detection.deploy.resizing import bilinear, bilinear_bytes
 from hand_detection.detector import OUTPUTS
 
 MODEL = "ssd_mobilenet_v1_quick"
@@ -132,6 +132,17 @@ def test_resizing_is_tensorflows_own(size):
         in_the_graph = session.run(network.resized(tf.constant(images), size))
     np.testing.assert_allclose(bilinear(images, size), expected, atol=1e-3)
     np.testing.assert_allclose(in_the_graph, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(30, 50), (97, 131), (200, 20), (300, 300)])
+def test_resizing_to_bytes_differs_by_rounding_and_a_32nd_of_a_pixel(size):
+    rng = np.random.default_rng(0)
+    rough = rng.integers(0, 256, (2, 9, 16, 3), np.uint8)
+    images = bilinear(rough, (360, 640)).astype(np.uint8)  # smooth, as pictures are
+    difference = np.abs(bilinear_bytes(images, size) - bilinear(images, size))
+    assert difference.max() < 1.5
+    assert difference.mean() < 0.3  # 0.25 is what rounding alone leaves
+    np.testing.assert_array_equal(bilinear_bytes(images, (360, 640)), images)
 
 
 def test_another_input_size_is_the_resizers(tmp_path):

@@ -19,7 +19,7 @@ from small_data import kitti_folder
 from hand_detection import coco, detectors, export, frames, labelmap, pipeline
 from hand_detection.api import compat
 from hand_detection.console import UserError
-from hand_detection.deploy import packages, parity
+from hand_detection.deploy import network, packages, parity, tflite
 from hand_detection.deploy.formats import FORMATS
 
 pytest.importorskip("onnx", reason="needs ./install.sh --deploy")
@@ -192,6 +192,27 @@ def test_what_differs_is_kept_aside_and_what_was_there_stays(everything, capsys)
     assert not compared["passed"]
     assert "boxes are not the same" in " ".join(compared["failures"])
     assert "FAILED: model.onnx" in capsys.readouterr().out
+
+
+def test_8_bit_steps_are_for_the_boxes_that_may_be_detected():
+    """The encoding of an anchor that is never detected does not make the steps coarse."""
+    tf = compat.activate()
+    with tf.Graph().as_default() as graph:
+        image = tf.placeholder(tf.float32, (1, 1, 1, 3), network.IMAGE)
+        factors = tf.constant([[[[-3, 1, 2, 4, -50, 1, 1, 90]]]], tf.float32)
+        tf.reshape(image[..., :1] * factors, (1, 2, 4), network.ENCODINGS)
+        tf.constant([[[0.02], [0.009]]], tf.float32, name=network.SCORES)
+    net = network.Network(graph.as_graph_def(), np.zeros((2, 4)), (1, 1), 1)
+    pictures = [[np.full((1, 1, 1, 3), value, np.float32)] for value in (0.5, 1.5)]
+    limits = tflite.encoding_range(net, pictures)
+    assert limits == (-4.5, 6)
+    definition, name = tflite.clipped(net, *limits)
+    with tf.Graph().as_default(), tf.Session() as session:
+        image, within = tf.import_graph_def(
+            definition, return_elements=[f"{network.IMAGE}:0", f"{name}:0"], name=""
+        )
+        found = session.run(within, {image: pictures[1][0]})
+    np.testing.assert_array_equal(found, [[[-4.5, 1.5, 3, 6], [-4.5, 1.5, 1.5, 6]]])
 
 
 def test_without_the_packages_one_line_says_how_to_get_them(monkeypatch):

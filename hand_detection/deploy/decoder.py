@@ -8,6 +8,7 @@ the standard library only, so that this file runs beside an exported model on an
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -72,13 +73,12 @@ class Suppression:
 
     def _select(self, boxes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Anchors and classes of what remains in one picture, best score first."""
-        clipped = boxes.clip(0, 1)
-        inside = (clipped[:, 2:] > clipped[:, :2]).all(1)
         anchors, labels = [], []
         for label in range(scores.shape[1]):
             chosen = self._of_one_class(boxes, scores[:, label])
             # Only afterwards: a box out of the picture has suppressed others by then.
-            chosen = chosen[inside[chosen]]
+            clipped = boxes[chosen].clip(0, 1)
+            chosen = chosen[(clipped[:, 2:] > clipped[:, :2]).all(1)]
             anchors.append(chosen)
             labels.append(np.full(len(chosen), label))
         anchor, label = np.concatenate(anchors), np.concatenate(labels)
@@ -86,13 +86,10 @@ class Suppression:
         return anchor[best], label[best]
 
     def _of_one_class(self, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        order = np.flatnonzero(scores > self.score_threshold)
-        order = order[np.argsort(-scores[order], kind="stable")]
         chosen = np.zeros(0, np.int64)
         # Overlaps of many at once, since a call costs more than the numbers; and block by block,
         # since most boxes come too late to be looked at.
-        for start in range(0, len(order), BLOCK):
-            block = order[start : start + BLOCK]
+        for block in self._blocks(scores):
             if len(chosen):
                 block = block[~self._overlap(boxes[chosen], boxes[block]).any(0)]
             # A bit a box: that is quicker to walk than an array.
@@ -106,6 +103,19 @@ class Suppression:
             if len(chosen) >= self.max_per_class:
                 break
         return chosen[: self.max_per_class]
+
+    def _blocks(self, scores: np.ndarray) -> Iterator[np.ndarray]:
+        """Places of the scores above the threshold, best first, a block at a time."""
+        left = np.flatnonzero(scores > self.score_threshold)
+        while len(left):
+            # Sorting takes longer than finding what the best are.
+            among = scores[left]
+            least = np.partition(among, -BLOCK)[-BLOCK] if len(left) > BLOCK else among.min()
+            best = left[among >= least]
+            left = left[among < least]
+            best = best[np.argsort(-scores[best], kind="stable")]
+            for start in range(0, len(best), BLOCK):  # more than one only if many are alike
+                yield best[start : start + BLOCK]
 
     def _overlap(self, ones: np.ndarray, others: np.ndarray) -> np.ndarray:
         """Of boxes (N, 4) and (M, 4): bool (N, M), whether the IoU is above the threshold."""

@@ -1,4 +1,4 @@
-"""TensorFlow 1's bilinear resizing in NumPy, which the detectors were trained with.
+"""TensorFlow 1's bilinear resizing, which the detectors were trained with, without TensorFlow.
 
 Output pixel i is sampled at i * scale, not at (i + 0.5) * scale - 0.5 as TensorFlow 2, OpenCV and
 Pillow have it: at 1280 -> 300 pixels the two are 1.6 pixels apart.
@@ -37,6 +37,26 @@ def bilinear(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         bottom -= top
         bottom *= down
         np.add(top, bottom, out=resized[row].reshape(top.shape))
+    return resized
+
+
+def bilinear_bytes(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """As `bilinear`, rounded to uint8, by OpenCV: a quarter of the time.
+
+    OpenCV samples at multiples of 1/32 pixel: of real frames one value in twenty is off by one or
+    two. An 8-bit network is no more exact than that.
+    """
+    import cv2
+
+    number, height, width, channels = images.shape
+    if (height, width) == tuple(size):
+        return images
+    resized = np.empty((number, *size, channels), np.uint8)
+    # Of cv2's resizings the only one that samples where TensorFlow 1 does.
+    matrix = np.array([[width / size[1], 0, 0], [0, height / size[0], 0]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    for image, out in zip(images, resized, strict=True):
+        cv2.warpAffine(image, matrix, size[::-1], out, flags, cv2.BORDER_REPLICATE)
     return resized
 
 

@@ -17,7 +17,7 @@ from hand_detection.deploy import network, tensorrt
 from hand_detection.deploy.decoder import Decoder
 from hand_detection.deploy.job import DECODER
 from hand_detection.deploy.packages import need
-from hand_detection.deploy.resizing import bilinear
+from hand_detection.deploy.resizing import bilinear, bilinear_bytes
 from hand_detection.detector import OUTPUTS, Detector, unfit
 
 _HEAD = 4096  # bytes of an .xml file that say what it is
@@ -169,16 +169,17 @@ class TFLiteModel(_Heads):
 
     def preprocess(self, images: np.ndarray) -> np.ndarray:
         """As `Detector` has it."""
+        dtype, (scale, zero) = self._input["dtype"], self._input["quantization"]
+        if dtype == np.uint8 and (scale, zero) == (1, 0):  # a pixel is its own number
+            return bilinear_bytes(images, self.size)
         pixels = super().preprocess(images)
-        if self._input["dtype"] == np.float32:
+        if dtype == np.float32:
             return pixels
-        scale, zero = self._input["quantization"]
-        if (scale, zero) != (1, 0):  # else a pixel is its own number
-            limits = np.iinfo(self._input["dtype"])
-            pixels /= scale
-            pixels += zero
-            pixels.clip(limits.min, limits.max, out=pixels)
-        return np.rint(pixels, out=pixels).astype(self._input["dtype"])
+        limits = np.iinfo(dtype)
+        pixels /= scale
+        pixels += zero
+        pixels.clip(limits.min, limits.max, out=pixels)
+        return np.rint(pixels, out=pixels).astype(dtype)
 
     def infer(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """As `Detector` has it; 8-bit outputs as the numbers that they stand for."""

@@ -12,8 +12,9 @@ import json
 import random
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -27,6 +28,7 @@ from hand_detection.deploy.resizing import bilinear
 
 LABELS = "labels.txt"
 SEED = 2018  # of the choice of calibration frames
+MIN_SCORE = 0.01  # of anchors whose boxes are to be exact
 
 
 def write(job: Job, file: Path, *, integers: bool) -> None:
@@ -37,11 +39,14 @@ def write(job: Job, file: Path, *, integers: bool) -> None:
     """
     tf = compat.activate()
     net = job.network(batch=job.batch or 1, resize=False)
+    definition, encodings = net.graph, network.ENCODINGS
+    if integers:
+        definition, encodings = clipped(net, *encoding_range(net, _calibration(job, net)))
     with tempfile.NamedTemporaryFile(suffix=".pb") as graph, _quiet():
-        graph.write(net.graph.SerializeToString())
+        graph.write(definition.SerializeToString())
         graph.flush()
         converter = tf.lite.TFLiteConverter.from_frozen_graph(
-            graph.name, [network.IMAGE], [network.ENCODINGS, network.LOGITS]
+            graph.name, [network.IMAGE], [encodings, network.LOGITS]
         )
         if integers:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -55,6 +60,36 @@ def write(job: Job, file: Path, *, integers: bool) -> None:
         archive.writestr(DECODER, Decoder.of(job.config.proto, net.anchors).text())
         archive.writestr(LABELS, "".join(f"{name}\n" for name in sorted(names, key=names.get)))
         archive.writestr(PROPERTIES, json.dumps(job.properties()))
+
+
+def encoding_range(
+    net: network.Network, pictures: Iterable[list[np.ndarray]]
+) -> tuple[float, float]:
+    """Least and largest box encoding of anchors that may come to be detected.
+
+    Those of the others reach far beyond, and would make the 256 steps between coarse for all.
+    """
+    tf = compat.activate()
+    least, largest = -1.0, 1.0
+    with tf.Graph().as_default(), tf.Session() as session:
+        names = [f"{name}:0" for name in (network.IMAGE, network.ENCODINGS, network.SCORES)]
+        image, *outputs = tf.import_graph_def(net.graph, return_elements=names, name="")
+        for [pixels] in pictures:
+            encodings, scores = session.run(outputs, {image: pixels})
+            likely = encodings[scores.max(-1) >= MIN_SCORE]
+            least = min(least, likely.min(initial=0))
+            largest = max(largest, likely.max(initial=0))
+    return float(least), float(largest)
+
+
+def clipped(net: network.Network, least: float, largest: float) -> tuple[Any, str]:
+    """The network's graph with its box encodings within limits, and the name of these."""
+    tf = compat.activate()
+    with tf.Graph().as_default() as graph:
+        names = [f"{network.ENCODINGS}:0"]
+        [encodings] = tf.import_graph_def(net.graph, return_elements=names, name="")
+        within = tf.clip_by_value(encodings, least, largest)
+    return graph.as_graph_def(), within.op.name
 
 
 def _calibration(job: Job, net: network.Network) -> Iterator[list[np.ndarray]]:
