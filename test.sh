@@ -16,5 +16,6 @@ fail() { echo "error: $1" >&2; exit 1; }
 # shellcheck source=tools/venv.sh
 source tools/venv.sh
 add_requirements tests/requirements.lock
-# A file's tests stay together, since they share what they train and export.
-exec .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile "$@"
+# A file's tests stay together, since they share what they train and export; slow files first.
+exec .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+  --no-loadscope-reorder "$@"

@@ -265,6 +265,22 @@ def explain_misfit(checkpoint: Path) -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def event_writer(folder: Path, name: str) -> Iterator[Any]:
+    """A tf.summary.FileWriter of its own file in `folder`, for what `name` says.
+
+    TensorFlow names event files after the second: of two in one second the later would take the
+    place of the other, if nothing else told them apart.
+    """
+    tf = compat.activate()
+    suffix = f".{name}"
+    with (
+        tf.Graph().as_default(),
+        tf.summary.FileWriter(str(folder), filename_suffix=suffix) as writer,
+    ):
+        yield writer
+
+
 def write_summaries(folder: Path, evaluator: Evaluator, result: Result, step: int) -> None:
     """Write the 12 numbers and some pictures for TensorBoard, under the API's own tags."""
     tf = compat.activate()
@@ -280,5 +296,5 @@ def write_summaries(folder: Path, evaluator: Evaluator, result: Result, step: in
         )
         tag = f"Detections_Left_Groundtruth_Right/{number}"
         values.append(tf.Summary.Value(tag=tag, image=image))
-    with tf.Graph().as_default(), tf.summary.FileWriter(str(folder)) as writer:
+    with event_writer(folder, f"eval-{step}") as writer:
         writer.add_summary(tf.Summary(value=values), step)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hand_detection import checkpoints, files, held_out, models
+from hand_detection import checkpoints, files, held_out, models, pipeline
 from hand_detection.coco import AP, AP50, AP75, MASK_AP
 from hand_detection.paths import shown
 
@@ -49,7 +49,7 @@ def card(run: Path) -> str:
             *_use(),
             *_data(history),
             *_numbers(evaluations),
-            *_licences(history, model),
+            *_licences(run, history, model),
         ]
     )
 
@@ -127,18 +127,24 @@ def _numbers(evaluations: list[dict]) -> list[str]:
     return [*lines, "", *(f"- {kind}: {held_out.MEANING[kind]}" for kind in kinds), ""]
 
 
-def _licences(history: list[dict], model: str) -> list[str]:
-    weights = {row.name: row.checkpoint for row in models.MODELS}.get(model)
-    origin = "see fine_tune_checkpoint in the config." if weights is None else COCO_ZOO
-    if weights is not None and weights.offline:
-        origin = IMAGENET
+def _licences(run: Path, history: list[dict], model: str) -> list[str]:
     own = Path(history[-1]["records"]["folder"]).parent.name
     return [
         "## Licences",
         "",
         f"- data (`{own}`): {EGOHANDS} The generated sample carries this repository's licence; "
         "data of your own, yours.",
-        f"- weights that the training started from: {origin}",
+        f"- weights that the training started from: {_origin(run, model)}",
         "- this repository: MIT; the Object Detection API: Apache 2.0.",
         "",
     ]
+
+
+def _origin(run: Path, model: str) -> str:
+    """Whose the weights were that the training started from."""
+    if not pipeline.parse(run / "pipeline.config").train_config.fine_tune_checkpoint:
+        return "none, it started from random ones."
+    weights = {row.name: row.checkpoint for row in models.MODELS}.get(model)
+    if weights is None:
+        return "see fine_tune_checkpoint in the config."
+    return IMAGENET if weights.offline else COCO_ZOO

@@ -38,6 +38,27 @@ def test_the_script_is_a_thin_face():
     assert "set -euo pipefail" in text
 
 
+def test_two_evaluations_in_one_second_are_both_kept(tmp_path):
+    from hand_detection import evaluator
+    from hand_detection.api import compat
+
+    tf = compat.activate()
+    second = int(time.time())
+    while int(time.time()) == second:  # at the beginning of one
+        time.sleep(0.01)
+    for step in (2, 4):
+        with evaluator.event_writer(tmp_path, f"eval-{step}") as writer:
+            value = tf.Summary.Value(tag="loss", simple_value=1.0)
+            writer.add_summary(tf.Summary(value=[value]), step)
+    steps = [
+        event.step
+        for path in sorted(tmp_path.iterdir())
+        for event in tf.train.summary_iterator(str(path))
+        if event.summary.value
+    ]
+    assert steps == [2, 4]
+
+
 @pytest.mark.slow
 def test_it_serves_the_runs_of_a_folder_on_loopback(tmp_path):
     from hand_detection.api import compat

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from hand_detection import checkpoints, coco, files
-from hand_detection.api import compat
 from hand_detection.console import say
-from hand_detection.evaluator import Evaluator, write_summaries
+from hand_detection.evaluator import Evaluator, event_writer, write_summaries
 from hand_detection.training import best, pr_curves, summaries
 from hand_detection.training.validation import Validation
 
@@ -34,7 +33,6 @@ class Assessor:
 
     def assess(self, step: int) -> None:
         """Assess the checkpoint of `step`; say the numbers in a line."""
-        tf = compat.activate()
         run = self._run
         prefix = run / f"{checkpoints.PREFIX}-{step}"
         result = self._evaluator.run(prefix)
@@ -43,13 +41,7 @@ class Assessor:
         losses = self._validation.run(prefix)
         write_summaries(run / "eval", self._evaluator, result, step)
         curves = pr_curves.curves(result.images, self._evaluator.classes)
-        # Event files are named after the second; without a suffix this one would take the place
-        # of the one before.
-        folder = str(run / "eval")
-        with (
-            tf.Graph().as_default(),
-            tf.summary.FileWriter(folder, filename_suffix=".training") as writer,
-        ):
+        with event_writer(run / "eval", f"training-{step}") as writer:
             writer.add_summary(summaries.scalars(losses), step)
             for name, curve in curves.items():
                 writer.add_summary(summaries.pr_curve(name, curve), step)
