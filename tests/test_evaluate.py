@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT
 from trained import MODEL, run_step
 
-from hand_detection import coco, paths
+from hand_detection import coco, model_card, paths
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,16 @@ def test_a_page_and_a_model_card_say_what_to_do_next(trained, detections):
     assert figures["evaluation"]["split"] == "test"
     card = (trained / "MODEL_CARD.md").read_text()
     assert "| test | by video | 6 | 4 |" in card
-    assert "Licences" in card
+    assert "training started from: Google's MobileNet v1 for ImageNet" in card
+
+
+def test_a_model_card_names_no_weights_where_there_were_none(trained, tmp_path):
+    shutil.copy(trained / "run.json", tmp_path)
+    config = (trained / "pipeline.config").read_text()
+    without = re.sub(r"\n  fine_tune_checkpoint: .*", "", config)
+    assert without != config
+    (tmp_path / "pipeline.config").write_text(without)
+    assert "started from: none, it started from random ones" in model_card.card(tmp_path)
 
 
 def test_a_detections_file_is_scored_as_the_detector_that_wrote_it(data, name, detections):
