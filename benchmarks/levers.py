@@ -103,11 +103,15 @@ def serve(arguments: Any) -> None:
 
     from hand_detection import pipeline, tfrecords
     from hand_detection.api import compat
+    from hand_detection.training import precision
 
     settings = (f"train_config.batch_size={arguments.batch_size}",)
     config = pipeline.load(arguments.model, data=arguments.data, settings=settings)
     examples = tfrecords.examples_in(pipeline.record_files(config.proto.train_input_reader))
-    variant = Variant(config, examples, OURS, session_config(compat.activate(), arguments.serve))
+    chosen = precision.BFLOAT16 if arguments.serve == precision.BFLOAT16 else precision.FLOAT32
+    variant = Variant(
+        config, examples, OURS, session_config(compat.activate(), arguments.serve), chosen
+    )
     for _ in sys.stdin:
         variant.step()
         print(json.dumps({"seconds": variant.seconds[-1], "loss": variant.losses[-1]}), flush=True)

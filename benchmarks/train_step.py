@@ -97,10 +97,17 @@ def measure_input(config: Any, examples: int, batches_wanted: int) -> float:
 class Variant:
     """A training graph and its session; the weights start from the same seed."""
 
-    def __init__(self, config: Any, examples: int, name: str, session_config: Any = None) -> None:
+    def __init__(
+        self,
+        config: Any,
+        examples: int,
+        name: str,
+        session_config: Any = None,
+        arithmetic: str = "float32",
+    ) -> None:
         from hand_detection import batches
         from hand_detection.api import compat
-        from hand_detection.training import graph
+        from hand_detection.training import graph, precision
 
         self.name, self._size = name, config.batch_size
         self.seconds: list[float] = []
@@ -112,7 +119,8 @@ class Variant:
             tf.set_random_seed(1)
             dataset = batches.training_dataset(config, seed=1, examples=examples)
             started = time.monotonic(), time.process_time()
-            self._ends = graph.build(config, dataset, resumed=False)
+            with precision.gradients(arithmetic):
+                self._ends = graph.build(config, dataset, resumed=False)
             self.build_seconds = time.monotonic() - started[0]
             self.build_cpu_seconds = time.process_time() - started[1]
             self.ops = len(built.get_operations())

@@ -40,7 +40,7 @@ def run(main: Callable[[], int | None]) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # of file names that are not UTF-8
     try:
-        status = main() or 0
+        status = _call(main) or 0
         sys.stdout.flush()
     except UserError as error:
         status = _fail(str(error))
@@ -67,6 +67,16 @@ def run(main: Callable[[], int | None]) -> None:
             raise
         status = _fail(said)
     sys.exit(status)
+
+
+def _call(main: Callable[[], int | None]) -> int | None:
+    """Call `main`; what a library makes of the SystemExit of a signal is that SystemExit again."""
+    try:
+        return main()
+    except Exception:
+        if _ending.is_set():
+            sys.exit(128 + signal.SIGTERM)
+        raise
 
 
 def _said_by_the_disk(error: Exception) -> str | None:

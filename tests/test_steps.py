@@ -96,3 +96,24 @@ def test_a_signal_that_comes_while_an_object_is_removed_is_not_lost(number):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert done.returncode == 128 + number
     assert done.stderr.splitlines() in (["terminated"], ["interrupted"])
+
+
+def test_what_a_library_makes_of_a_sigterm_is_no_traceback():
+    """TensorFlow's autograph raises other exceptions in its place."""
+    text = """
+        import os, signal, time
+        from hand_detection import console
+
+        def main():
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(60)
+            except BaseException:
+                raise ValueError("something else")
+
+        console.run(main)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(text)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert done.stderr == "terminated\n"

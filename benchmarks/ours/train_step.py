@@ -43,7 +43,8 @@ def main() -> None:
     with tf.Graph().as_default():
         tf.set_random_seed(SEED)
         dataset = batches.training_dataset(config, seed=SEED, examples=examples)
-        ends = graph.build(config, dataset, resumed=False)
+        with precision.gradients(arguments.precision):
+            ends = graph.build(config, dataset, resumed=False)
         saver = tf.train.Saver()
         with tf.Session(config=precision.session_config(arguments.precision)) as session:
             session.run([tf.global_variables_initializer(), tf.tables_initializer()])

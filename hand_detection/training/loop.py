@@ -199,7 +199,11 @@ def _train(
             worker=team.index,
         )
         origin = last[0] if last else Path(config.proto.train_config.fine_tune_checkpoint)
-        with explain_misfit(origin), pipeline.explain_refusal(config):
+        with (
+            explain_misfit(origin),
+            pipeline.explain_refusal(config),
+            precision.gradients(options.precision),
+        ):
             ends = graph.build(
                 config,
                 dataset,
