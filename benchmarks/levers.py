@@ -52,6 +52,10 @@ def main() -> None:
     if arguments.serve is not None:
         serve(arguments)
         return
+    from hand_detection import pipeline
+    from hand_detection.training import restoration
+
+    restoration.require(pipeline.load(arguments.model, data=arguments.data))
     console.say(f"{'lever':20} {'without':>9} {'with':>9} {'ratio':>6}  first loss differs by")
     for lever in arguments.only:
         console.say(compared(arguments, lever))
