@@ -57,6 +57,7 @@ def test_a_page_and_a_model_card_say_what_to_do_next(trained, detections):
     assert figures["evaluation"]["split"] == "test"
     card = (trained / "MODEL_CARD.md").read_text()
     assert "| test | by video | 6 | 4 |" in card
+    assert "Licences" in card
     assert "training started from: Google's MobileNet v1 for ImageNet" in card
 
 

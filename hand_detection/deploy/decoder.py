@@ -110,7 +110,8 @@ class Suppression:
         while len(left):
             # Sorting takes longer than finding what the best are.
             among = scores[left]
-            least = np.partition(among, -BLOCK)[-BLOCK] if len(left) > BLOCK else among.min()
+            count = min(BLOCK, len(left))
+            least = np.partition(among, -count)[-count]
             best = left[among >= least]
             left = left[among < least]
             best = best[np.argsort(-scores[best], kind="stable")]
