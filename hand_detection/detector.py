@@ -77,7 +77,7 @@ class Detector:
         for start in range(0, len(images), size):
             pixels = self.preprocess(images[start : start + size])
             count = len(pixels)
-            if count < size:  # a fixed batch is filled up with black images
+            if count < size:  # a fixed batch is filled up
                 pixels = np.concatenate(
                     [pixels, np.zeros_like(pixels, shape=(size - count, *pixels.shape[1:]))]
                 )

@@ -21,6 +21,7 @@ from hand_detection.api import compat
 from hand_detection.console import UserError
 from hand_detection.deploy import network, packages, parity, tflite
 from hand_detection.deploy.formats import FORMATS
+from hand_detection.deploy.resizing import bilinear
 
 pytest.importorskip("onnx", reason="needs ./install.sh --deploy")
 
@@ -167,6 +168,17 @@ def test_images_of_any_size_and_number_are_detected_in(everything):
         boxes, same, _, difference = parity.compare(images("frozen"), images(name))
         assert boxes == same > 20
         assert difference < 1e-3
+
+
+@pytest.mark.slow
+def test_8_bit_pixels_stand_for_the_picture(everything):
+    detector = detectors.open_model(everything / folder_of("tflite-int8"))
+    dark_to_light = np.linspace(0, 255, 60 * 110 * 3).reshape(1, 60, 110, 3).astype(np.uint8)
+    pixels = detector.preprocess(dark_to_light)
+    scale, zero = detector._input["quantization"]
+    assert (pixels.dtype, scale, zero) == (np.int8, 1, -128)
+    expected = bilinear(dark_to_light, (SIZE, SIZE))
+    np.testing.assert_allclose(pixels.astype(np.float32) - zero, expected, atol=1.5)
 
 
 @pytest.mark.slow

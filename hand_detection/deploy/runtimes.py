@@ -170,11 +170,11 @@ class TFLiteModel(_Heads):
     def preprocess(self, images: np.ndarray) -> np.ndarray:
         """As `Detector` has it."""
         dtype, (scale, zero) = self._input["dtype"], self._input["quantization"]
-        if dtype == np.uint8 and (scale, zero) == (1, 0):  # a pixel is its own number
-            return bilinear_bytes(images, self.size)
-        pixels = super().preprocess(images)
         if dtype == np.float32:
-            return pixels
+            return super().preprocess(images)
+        if (dtype, scale, zero) == (np.int8, 1, -128):  # a pixel is its own number, less 128
+            return (bilinear_bytes(images, self.size) ^ np.uint8(128)).view(np.int8)
+        pixels = super().preprocess(images)
         limits = np.iinfo(dtype)
         pixels /= scale
         pixels += zero

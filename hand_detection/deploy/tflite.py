@@ -52,8 +52,9 @@ def write(job: Job, file: Path, *, integers: bool) -> None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = lambda: _calibration(job, net)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            converter.inference_input_type = tf.uint8
-            converter.inference_output_type = tf.uint8
+            # Not uint8, which LiteRT turns into int8 first: that took a thirteenth of the network.
+            converter.inference_input_type = tf.int8
+            converter.inference_output_type = tf.int8
         file.write_bytes(converter.convert())
     names = labelmap.read_label_map(job.label_map)
     with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
