@@ -13,10 +13,8 @@ meanwhile.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -29,7 +27,6 @@ from timing import WARM_UP
 
 from hand_detection import venv
 
-FOLDER = Path(__file__).resolve().parent
 ORIGINAL, OURS, BFLOAT16 = "original", "ours", "bfloat16"
 BUSY = 0.5  # processes that want to run, on the average of the last minute
 WIDTH = 25
@@ -39,16 +36,14 @@ def main() -> None:
     arguments = _arguments()
     stacks = (ORIGINAL, OURS, BFLOAT16) if arguments.bfloat16 else (ORIGINAL, OURS)
 
+    import original_stack
+
     from hand_detection import files, models, pipeline
-    from hand_detection.console import UserError, say, warn
+    from hand_detection.console import say, warn
     from hand_detection.paths import shown
     from hand_detection.training import restoration
 
-    if not (arguments.original / "installed.txt").is_file():
-        where = shown(arguments.original)
-        raise UserError(
-            f"{where} does not hold the original stack: run benchmarks/original/setup.sh {where}"
-        )
+    original_stack.require(arguments.original)
     settings = (
         f"train_config.fine_tune_checkpoint={models.IMAGENET_BACKBONE.folder / 'model.ckpt'}",
         "train_config.fine_tune_checkpoint_type=classification",
@@ -68,15 +63,19 @@ def main() -> None:
         config_file.write_text(config.text(), encoding="utf-8")
         saved = Path(temporary) / "model.ckpt"
 
+        def measure(stack: str, *command: object) -> dict[str, Any]:
+            original = arguments.original if stack == ORIGINAL else None
+            return original_stack.measure(original, *command)
+
         def train(stack: str) -> dict[str, Any]:
             options = ["--steps", str(arguments.steps)]
             options += ["--save", str(saved)] if stack == OURS else []
             options += ["--precision", BFLOAT16] if stack == BFLOAT16 else []
-            return _measure(arguments.original, stack, "train_step.py", config_file, *options)
+            return measure(stack, "train_step.py", config_file, *options)
 
         def evaluate(stack: str) -> dict[str, Any]:
             checkpoint = arguments.checkpoint or saved
-            return _measure(arguments.original, stack, "evaluate.py", config_file, checkpoint)
+            return measure(stack, "evaluate.py", config_file, checkpoint)
 
         training = _alternate("training", train, stacks, arguments.rounds)
         evaluation = _alternate("evaluation", evaluate, stacks[:2], arguments.rounds)
@@ -150,30 +149,6 @@ def _alternate(
             figures[stack].append(measure(stack))
             say(f"{label}, round {number + 1} of {rounds}, {stack}: {figures[stack][-1]}")
     return figures
-
-
-def _measure(original: Path, stack: str, script: str, *options: object) -> dict[str, Any]:
-    """What a script of `stack` prints last.
-
-    Args:
-        original: the folder of the original stack.
-        stack: one of ORIGINAL, OURS, BFLOAT16.
-        script: in benchmarks/original or benchmarks/ours.
-        options: its arguments.
-
-    Raises:
-        UserError: the script fails; the text has its last words.
-    """
-    from hand_detection.console import UserError
-
-    python = original / "venv/bin/python" if stack == ORIGINAL else venv.PYTHON
-    path = FOLDER / (ORIGINAL if stack == ORIGINAL else OURS) / script
-    command = [str(python), "-W", "ignore", str(path), *map(str, options)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise UserError(f"{path.relative_to(FOLDER.parent)} failed: {last}")
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def _row(label: str, figures: dict[str, list[dict[str, Any]]], key: str) -> str:

@@ -11,7 +11,6 @@ manifest included. Leave the machine alone meanwhile.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
@@ -22,12 +21,14 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from hand_detection import venv
 
-FOLDER = Path(__file__).resolve().parent
-ROOT = FOLDER.parent
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
+    import original_stack
+
     from hand_detection.console import positive_number, say
+    from hand_detection.labelmap import HANDS
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -37,31 +38,19 @@ def main() -> None:
     add("--data", type=Path, required=True, metavar="DATA", help="a data set of step 3")
     add("--rounds", type=positive_number, default=3, metavar="N", help="(%(default)s)")
     arguments = parser.parse_args()
+    original_stack.require(arguments.original)
     frames = len(list((arguments.data / "images").iterdir()))
     rates: dict[str, list[float]] = {"original": [], "ours": []}
     for number in range(arguments.rounds):
-        rates["original"].append(original(arguments.original, arguments.data))
+        theirs = original_stack.measure(
+            arguments.original, "create_tfrecords.py", arguments.data, HANDS
+        )
+        rates["original"].append(theirs["frames_per_second"])
         rates["ours"].append(frames / ours(arguments.data))
         latest = ", ".join(f"{name} {values[-1]:.1f}" for name, values in rates.items())
         say(f"round {number + 1} of {arguments.rounds}, {frames} frames, frames/s: {latest}")
-    theirs, own = (statistics.median(values) for values in rates.values())
-    say(f"medians: {theirs:.1f} and {own:.1f} frames/s: {own / theirs:.2f} times as many")
-
-
-def original(folder: Path, data: Path) -> float:
-    """Frames a second of the API's converter.
-
-    Raises:
-        UserError: it fails.
-    """
-    from hand_detection.console import UserError
-
-    script, label_map = FOLDER / "original/create_tfrecords.py", ROOT / "data/hand_label_map.pbtxt"
-    command = [folder / "venv/bin/python", "-W", "ignore", script, data, label_map]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UserError(f"{script.name}: {(done.stderr.strip() or 'no reason given')[-300:]}")
-    return json.loads(done.stdout.splitlines()[-1])["frames_per_second"]
+    before, now = (statistics.median(values) for values in rates.values())
+    say(f"medians: {before:.1f} and {now:.1f} frames/s: {now / before:.2f} times as many")
 
 
 def ours(data: Path) -> float:

@@ -11,11 +11,13 @@ sys.path.append(str(ROOT / "benchmarks/original"))
 import timing
 
 SCRIPT = "benchmarks/beside_original.py"
+RECORDS = "benchmarks/records_beside_original.py"
+DETECT = "benchmarks/detect_beside_original.py"
 SETUP = "benchmarks/original/setup.sh"
 
 
 def test_help_answers(step, tmp_path):
-    for script in (SCRIPT, SETUP):
+    for script in (SCRIPT, RECORDS, DETECT, SETUP):
         done = step(script, "-h", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert "DIR" in done.stdout
@@ -27,6 +29,8 @@ def test_help_answers(step, tmp_path):
         (SCRIPT, ()),
         (SCRIPT, ("--original", ".", "--data", ".", "--steps", timing.WARM_UP)),
         (SCRIPT, ("--original", ".", "--data", ".", "--checkpoint", "none-such")),
+        (RECORDS, ("--original", ".")),
+        (DETECT, ("--original", ".", "--images", ".")),
         (SETUP, ()),
         (SETUP, ("--no-such-option",)),
     ],
@@ -37,8 +41,12 @@ def test_misuse_exits_with_2(script, arguments, step):
     assert "Traceback" not in done.stderr
 
 
-def test_a_missing_original_stack_says_how_to_make_it(step, tmp_path):
-    done = step(SCRIPT, "--original", tmp_path / "none", "--data", tmp_path)
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [(SCRIPT, ("--data", ".")), (RECORDS, ("--data", ".")), (DETECT, ("--images", ".", "any"))],
+)
+def test_a_missing_original_stack_says_how_to_make_it(script, arguments, step, tmp_path):
+    done = step(script, "--original", tmp_path / "none", *arguments)
     assert done.returncode == 1
     assert f"run benchmarks/original/setup.sh {tmp_path / 'none'}" in done.stderr
     assert len(done.stderr.splitlines()) == 1
