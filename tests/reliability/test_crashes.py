@@ -6,7 +6,9 @@ The short form: a few seeded tries of the quick steps. All steps, and 50 tries e
 from __future__ import annotations
 
 import random
+import subprocess
 
+import api_clone
 import crash
 import pytest
 import steps
@@ -36,6 +38,19 @@ def test_a_disk_that_takes_nothing_is_told_and_nothing_is_lost(whole, fault, tmp
 
 def test_two_at_once_do_not_spoil_each_others_work(whole, tmp_path):
     crash.twice_at_once(whole, tmp_path / "out", 0, random.Random(2))
+
+
+def test_install_says_that_the_disk_is_read_only(tmp_path):
+    if reason := crash.may_mount(tmp_path / "try"):
+        pytest.skip(reason)
+    with crash.mounted(tmp_path / "disk", 1 << 24) as disk:
+        project = api_clone.make_project(disk / "project", "1" * 40)
+        crash.remount(disk, "ro")
+        done = subprocess.run([project / "install.sh"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: nothing can be written in {project}: a read-only disk, or somebody else's folder\n"
+    )
 
 
 @pytest.mark.slow
