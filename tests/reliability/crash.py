@@ -91,8 +91,7 @@ def _kill(
 
 def full_disk(whole: Undisturbed, out: Path, number: int, rng: random.Random) -> int:
     """Run on a disk with room for a random part of the result, then with enough."""
-    size = _bytes(whole.out)
-    enough = max(1 << 30, 2 * size)
+    size, enough = _bytes(whole.out), _enough(whole)
     with mounted(out.parent / "disk", enough) as disk:
         out = disk / "out"
         _stage(whole.step, whole.inputs, out)
@@ -109,10 +108,15 @@ def full_disk(whole: Undisturbed, out: Path, number: int, rng: random.Random) ->
     return 1
 
 
+def _enough(whole: Undisturbed) -> int:
+    """Bytes that the step can do with."""
+    return max(1 << 30, 2 * _bytes(whole.out))
+
+
 def read_only(whole: Undisturbed, out: Path, number: int, rng: random.Random) -> int:
     """Run on a disk that cannot be written, then on the same one that can."""
     what = f"try {number}: a read-only disk"
-    with mounted(out.parent / "disk", 1 << 30) as disk:
+    with mounted(out.parent / "disk", _enough(whole)) as disk:
         out = disk / "out"
         _stage(whole.step, whole.inputs, out)
         before = {path: path.stat().st_mtime_ns for path in disk.rglob("*")}
