@@ -60,15 +60,17 @@ def measure(arguments: argparse.Namespace, folder: Path) -> None:
     def decode() -> int:
         return sum(1 for _ in source.frames())
 
-    def rate(work) -> float:
-        started = time.perf_counter()
+    def rate(work) -> tuple[float, float]:
+        """Frames a second, and how many processors were at work."""
+        started, before = time.perf_counter(), time.process_time()
         frames = work()
-        return frames / (time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        return frames / seconds, (time.process_time() - before) / seconds
 
     opened = {model: detectors.open_model(detect.find_export(model)) for model in arguments.model}
     batch = [frame for frame, _ in zip(source.frames(), range(arguments.batch), strict=False)]
     pixels = np.stack([frame.pixels for frame in batch])
-    rates: dict[str, list[float]] = {}
+    rates: dict[str, list[tuple[float, float]]] = {}
 
     def note(name: str, work) -> None:
         rates.setdefault(name, []).append(rate(work))
@@ -97,10 +99,14 @@ def measure(arguments: argparse.Namespace, folder: Path) -> None:
                 note(f"{model}: video to {kind}", whole)
     say()
     for name, found in rates.items():
-        say(f"{name:50} {max(found):7.1f} frames/s (of {', '.join(f'{r:.1f}' for r in found)})")
-    decoding = max(rates["decoding alone"])
+        frames, processors = max(found)
+        others = ", ".join(f"{each:.1f}" for each, _ in found)
+        say(f"{name:50} {frames:7.1f} frames/s, {processors:.1f} processors (of {others})")
+    decoding, _ = max(rates["decoding alone"])
     for model in opened:
-        alone = max(max(found) for name, found in rates.items() if name.startswith(f"{model}: net"))
+        alone, _ = max(
+            max(found) for name, found in rates.items() if name.startswith(f"{model}: network")
+        )
         both = 1 / (1 / decoding + 1 / alone)
         say(f"{model + ': decoding, then the network':50} {both:7.1f} frames/s, worked out")
 
