@@ -28,11 +28,9 @@ done
 
 SECONDS=0
 cd "$(dirname "${BASH_SOURCE[0]}")"
-[[ -w . ]] || fail "nothing can be written in $PWD: a read-only disk, or somebody else's folder"
-exec 9>.install.lock
-flock -w 5 9 || fail "another ./install.sh is running in this folder: wait for it to end"
 # shellcheck source=tools/venv.sh
 source tools/venv.sh
+be_sole_installer
 make_venv "$python" "$gpu"
 [[ ! $deploy ]] || add_requirements tools/requirements-deploy.lock
 .venv/bin/python -m hand_detection.api.install --source "$source"

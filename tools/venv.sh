@@ -5,6 +5,12 @@
 venv_stamp=.venv/installed.txt
 venv_unfinished=.venv/unfinished
 
+be_sole_installer() { # fails where nothing can be written, or another one is at work, until this ends
+  [[ -w . ]] || fail "nothing can be written in $PWD: a read-only disk, or somebody else's folder"
+  exec 9>.install.lock
+  flock -w 5 9 || fail "another ./install.sh is running in this folder: wait for it to end"
+}
+
 supported() { # PYTHON -> whether it is one that the tutorial supports
   "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
 }
