@@ -88,9 +88,12 @@ def installed(upstream, tmp_path_factory) -> Installed:
     """A clone whose install was killed at five moments and then let run to its end."""
     project = api_clone.make_project(tmp_path_factory.mktemp("clone") / "project", upstream.commit)
     models = project / "models"
+    git_dir = project / ".git" / "modules" / "models"
     research = project / "build" / ".models.partial" / "research"
+    # git links first and makes what it links to then; a kill can fall between the two.
+    (models / ".git").write_text("gitdir: ../.git/modules/models\n", encoding="utf-8")
     for seen in (
-        (models / ".git").exists,  # fetching
+        (git_dir / "HEAD").exists,  # fetching
         (models / "research").exists,  # checking out
         (research / "slim").exists,  # copying
         (research / protos.PROTOS / "anchor_generator_pb2.py").exists,  # generating
@@ -99,7 +102,7 @@ def installed(upstream, tmp_path_factory) -> Installed:
         killed_when(project, upstream.url, seen)
         assert not (project / "build" / "models").exists()
         # What a killed git leaves, if it is killed at the right moment.
-        (project / ".git" / "modules" / "models" / "shallow.lock").touch()
+        (git_dir / "shallow.lock").touch()
     return Installed(project, run_install(project, "--source", "submodule", url=upstream.url))
 
 
