@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,8 +20,19 @@ SMALL = ("--batch-size", "2", "--set", "eval_config.num_visualizations=2")
 
 
 def run_step(script: str, *args: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """Run a step to its end, and see that it leaves nothing among the temporary files."""
     command = [str(paths.ROOT / script), *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    with tempfile.TemporaryDirectory() as temporary:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            env={**os.environ, "TMPDIR": temporary},
+        )
+        assert [path.name for path in Path(temporary).iterdir()] == []
+    return done
 
 
 def fetch_backbone() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import tempfile
 from pathlib import Path
+from unittest import mock
 
 from hand_detection.api import compat
 from hand_detection.deploy.job import Job
@@ -24,8 +26,11 @@ def write(job: Job, folder: Path) -> None:
     # The exporter writes into it that the averages are no longer to be swapped in.
     proto = copy.deepcopy(job.config.proto)
     shape = None if job.batch is None else [job.batch, None, None, 3]
-    # The exporter reports on stdout what it does, node by node.
+    # The exporter reports on stdout what it does, node by node, and leaves a copy of the weights
+    # among the temporary files, of those with the averages swapped in.
     with (
+        tempfile.TemporaryDirectory(dir=folder) as temporary,
+        mock.patch.object(tempfile, "tempdir", temporary),
         explain_misfit(job.checkpoint),
         tf.Graph().as_default(),
         contextlib.redirect_stdout(io.StringIO()),
