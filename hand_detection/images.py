@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
+import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -20,8 +22,12 @@ SUFFIXES = (".jpg", ".jpeg", ".png")
 _HEAD = 1 << 14  # bytes; photos with a preview in their metadata need more
 _ORIENTATION = 0x0112  # EXIF's number of the field
 
-# About odd but harmless metadata; for good, since a filter for a while is not safe with threads.
+# What is wrong with an image is told in one line; Pillow and libtiff put lines of their own beside
+# it, warnings of odd but harmless metadata too. For good: "for a while" is not safe with threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
+with suppress(AttributeError):  # a Pillow without libtiff
+    ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
 
 
 @contextmanager

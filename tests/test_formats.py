@@ -347,6 +347,21 @@ def test_an_image_that_cannot_be_taken_is_refused_by_name(data, message):
         pixels.upright(data, "x", turn=True)
 
 
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg", "group4"])
+def test_a_damaged_tiff_is_told_in_the_error_alone(compression, capfd):
+    picture = Image.open(io.BytesIO(jpeg())).resize((16, 12))
+    picture = picture.convert("1") if compression == "group4" else picture
+    whole = image_bytes(picture, "TIFF", compression=compression)
+    refused = set()
+    for place in range(len(whole)):
+        try:
+            pixels.upright(whole[:place] + b"\x99" + whole[place + 1 :], "x", turn=True)
+        except UserError as error:
+            refused.add(str(error))
+    assert len(refused) > 2
+    assert capfd.readouterr().err == ""
+
+
 def test_the_two_pictures_of_a_phones_jpeg_count_as_one():
     picture = Image.open(io.BytesIO(jpeg()))
     data = image_bytes(picture, "MPO", save_all=True, append_images=[picture])
