@@ -57,7 +57,8 @@ def main() -> None:
         if args.sample:
             manifest = prepare.prepare_sample(out, **settings | given, **options)
         elif not archive.exists() and not args.archive and prepare.is_complete(out):
-            say(f"{paths.shown(out)} is already done (its archive is gone: labels not compared)")
+            missing = f"{paths.shown(archive)} is not there, and no --archive: labels not compared"
+            say(f"{paths.shown(out)} is already done ({missing})")
             manifest = prepare.read_manifest(out)
         else:
             sample = (prepare.read_manifest(out) or {}).get("sample")
