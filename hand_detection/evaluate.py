@@ -13,6 +13,7 @@ It leaves, in the run's folder or beside the exported model or the file:
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ def main() -> None:
     else:
         subject, result, classes, records = _evaluate_one(config, run, found, arguments)
         _keep_one(config, subject, result, classes, records, arguments)
+    _tell_next(run, arguments)
 
 
 def _arguments() -> Any:
@@ -202,8 +204,17 @@ def _keep_one(
     speed = f"{result.images_per_second:.1f} images/s; " if result.images_per_second else ""
     say(f"{speed}written to {shown(_record_file(subject, split))}")
     _conclude(config, subject.run)
-    name = config.name + (f" --run {arguments.run}" if arguments.run else "")
-    say(f"Next: step 7, ./export.sh {name}")
+
+
+def _tell_next(run: Path, arguments: Any) -> None:
+    if arguments.export:
+        say(f"Next: step 8, ./detect_image.sh --model {shlex.quote(str(arguments.export))} IMAGE")
+    elif not arguments.detections:
+        overrides = {"data": shown(arguments.data)} if arguments.data else {}
+        overrides["set"] = arguments.set
+        same = options.same_run(arguments.model, run.name, overrides)
+        which = f" --checkpoint {shlex.quote(arguments.checkpoint)}" if arguments.checkpoint else ""
+        say(f"Next: step 7, ./export.sh {same}{which}")
 
 
 def _compare_with_pycocotools(result: Result, classes: dict[str, int]) -> None:

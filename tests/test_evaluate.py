@@ -49,6 +49,21 @@ def test_the_twelve_numbers_are_printed_written_and_pycocotools_own(trained, det
     assert numbers == record["metrics"]
 
 
+def test_the_last_line_is_the_next_step_for_the_same_run_and_data(data, name, exported, detections):
+    assert detections[2].splitlines()[-1] == (
+        f"Next: step 7, ./export.sh {MODEL} --run {name} --data {data}"
+    )
+    setting = "eval_config.num_visualizations=1"
+    done = evaluate(data, name, "--all", "--set", setting)
+    assert done.stdout.splitlines()[-1].endswith(f" --data {data} --set {setting}")
+    done = evaluate(data, name, "--checkpoint", "best", "--no-report")
+    assert done.stdout.splitlines()[-1].endswith(f" --data {data} --checkpoint best")
+    done = evaluate(data, name, "--export", exported, "--no-report")
+    assert done.stdout.splitlines()[-1] == (
+        f"Next: step 8, ./detect_image.sh --model {exported} IMAGE"
+    )
+
+
 def test_a_page_and_a_model_card_say_what_to_do_next(trained, detections):
     page = (trained / "insight-test-6.html").read_text()
     assert page.count("data:image/jpeg;base64,") == 4
