@@ -7,7 +7,7 @@
 # Safe to run again: what is done is kept, and a training that was cut off goes on.
 set -euo pipefail
 
-usage() { sed -n '2,/^set /s/^# \{0,1\}//p' "$0" | sed '$d'; }
+usage() { sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; }
 case ${1-} in
   -h | --help) usage; exit 0 ;;
   "" | --steps) ;;

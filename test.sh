@@ -7,15 +7,12 @@
 set -euo pipefail
 
 if [[ ${1-} == -h || ${1-} == --help ]]; then
-  sed -n '2,/^set /s/^# \{0,1\}//p' "$0" | sed '$d'
+  sed -n '2,/^set /s/^# \{0,1\}//p' "$0"
   exit 0
 fi
 cd "$(dirname "${BASH_SOURCE[0]}")"
-./install.sh --deploy
-fail() { echo "error: $1" >&2; exit 1; }
-# shellcheck source=tools/venv.sh
-source tools/venv.sh
-add_requirements tests/requirements.lock
+# shellcheck source=tests/setup.sh
+source tests/setup.sh
 # A file's tests stay together, since they share what they train and export; slow files first.
 exec .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
   --no-loadscope-reorder "$@"

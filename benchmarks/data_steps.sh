@@ -6,10 +6,11 @@
 # Works in a folder of its own in $TMPDIR (4 GB), and removes it. Needs unzip.
 set -euo pipefail
 
-usage() { sed -n '2,/^set /s/^# \{0,1\}//p' "$0" | sed '$d'; }
+usage() { sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; }
 case ${1-} in
   -h | --help) usage; exit 0 ;;
   "") usage >&2; exit 2 ;;
+  -*) echo "error: unknown option $1; see benchmarks/data_steps.sh -h" >&2; exit 2 ;;
 esac
 archive=$(realpath "$1") rounds=${2:-3}
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)

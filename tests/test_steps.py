@@ -14,16 +14,22 @@ from conftest import ROOT
 
 from hand_detection import models, paths
 
+FOLDERS = ("", "tools", "tools/jetson", "benchmarks", "benchmarks/original", "tests/reliability")
 SCRIPTS = sorted(
-    [path.name for path in ROOT.glob("*.sh")]
-    + ["prepare_egohands.py", "create_kitti_tf_record.py", "detect_image.py"]
-    + [
-        str(path.relative_to(ROOT))
-        for path in (ROOT / "tools").rglob("*")
-        if path.is_file() and os.access(path, os.X_OK)
-    ]
+    str(path.relative_to(ROOT))
+    for folder in FOLDERS
+    for path in [*(ROOT / folder).glob("*.sh"), *(ROOT / folder).glob("*.py")]
+    if os.access(path, os.X_OK)
 )
+# These hand their options on to what they install first.
+INSTALL_FIRST = ("test.sh", "tests/reliability/run.sh")
 MODEL_SCRIPTS = ("train.sh", "eval.sh", "export.sh")
+
+
+def _header(script: str) -> list[str]:
+    """The comment at the top of a shell script: one line where it is the face of a module."""
+    text, end, _ = (ROOT / script).read_text().partition("\nset -euo pipefail\n")
+    return text.splitlines()[1:] if end else []
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -35,7 +41,13 @@ def test_help_answers_at_once_from_any_directory(script, step, tmp_path):
     assert not re.search(r"\| +(tensorflow|matplotlib|scipy|cv2)$", done.stderr, re.MULTILINE)
 
 
-@pytest.mark.parametrize("script", [name for name in SCRIPTS if name != "test.sh"])
+@pytest.mark.parametrize("script", [name for name in SCRIPTS if len(_header(name)) > 1])
+def test_help_of_a_shell_script_is_its_header_to_the_last_line(script, step):
+    lines = [line.removeprefix("#").removeprefix(" ") for line in _header(script)]
+    assert step(script, "-h").stdout.splitlines() == lines
+
+
+@pytest.mark.parametrize("script", [name for name in SCRIPTS if name not in INSTALL_FIRST])
 def test_misuse_exits_with_2_and_says_what_was_wrong(script, step):
     done = step(script, "--no-such-option")
     assert done.returncode == 2

@@ -6,7 +6,7 @@
 set -euo pipefail
 
 if (($#)); then
-  [[ $1 == -h || $1 == --help ]] && { sed -n '2,/^set /s/^# \{0,1\}//p' "$0" | sed '$d'; exit 0; }
+  [[ $1 == -h || $1 == --help ]] && { sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; exit 0; }
   echo "error: unknown option $1; see tools/lock.sh -h" >&2
   exit 2
 fi

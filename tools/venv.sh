@@ -1,4 +1,4 @@
-# Makes .venv in the working directory. Sourced by install.sh and test.sh, which define `fail`.
+# Makes .venv in the working directory. Sourced by install.sh and tests/setup.sh, which define `fail`.
 # shellcheck shell=bash
 
 # One of the two lies in every .venv of ours: what was installed whole, or that it was not yet.

@@ -10,7 +10,7 @@ set -euo pipefail
 fail() { echo "error: $1" >&2; exit "${2:-1}"; }
 is_37() { "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 7))' 2>/dev/null; }
 case ${1--} in
-  -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "$0" | sed '$d'; exit 0 ;;
+  -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; exit 0 ;;
   -*) fail "${1:+unknown option $1, }one folder is needed; see benchmarks/original/setup.sh -h" 2 ;;
 esac
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)

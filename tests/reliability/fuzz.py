@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Coverage-guided fuzzing with atheris, on request; CI does not run it.
 
-    python -m pip install atheris          into an environment of your own
+    .venv/bin/python -m pip install atheris==3.0.0
     tests/reliability/fuzz.py "KITTI labels" -max_total_time=600
     tests/reliability/fuzz.py all -max_total_time=60        every parser, one after another
 
 The options behind the parser's name are libFuzzer's. Without a name: the list of parsers.
-atheris 3.0.0 has wheels for CPython 3.11 to 3.13.
+The parsers need what ./test.sh installs. atheris has wheels for CPython 3.11 to 3.13.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent.parent)]
-
+from hand_detection import venv  # noqa: E402
 
 FOLDER = "FUZZ_FOLDER"  # tells the process that fuzzes where to work
 
@@ -30,16 +30,17 @@ def main() -> None:
     if len(sys.argv) > 1 and sys.argv[1] in ("-h", "--help"):
         print(__doc__.strip())
         return
-    import atheris
-
     if FOLDER in os.environ:
-        _fuzz(atheris, Path(os.environ[FOLDER]))
+        _fuzz(Path(os.environ[FOLDER]))
         return
     from parsers import PARSERS
 
     name, *options = sys.argv[1:] or [""]
     if name not in (*PARSERS, "all"):
-        sys.exit("\n".join(["name one of, or all:", *PARSERS]))
+        print("\n".join([f"no parser {name!r}; name one of, or all:", *PARSERS]), file=sys.stderr)
+        sys.exit(2)
+    if find_spec("atheris") is None:
+        sys.exit("error: atheris is missing: .venv/bin/python -m pip install atheris==3.0.0")
     ends = [_apart(one, options) for one in (PARSERS if name == "all" else [name])]
     sys.exit(any(ends))
 
@@ -52,7 +53,9 @@ def _apart(name: str, options: list[str]) -> int:
         return subprocess.call(command, env={**os.environ, FOLDER: folder})
 
 
-def _fuzz(atheris: Any, folder: Path) -> None:
+def _fuzz(folder: Path) -> None:
+    import atheris
+
     with atheris.instrument_imports(include=["hand_detection"]):
         from judge import judge
         from parsers import PARSERS
@@ -66,4 +69,5 @@ def _fuzz(atheris: Any, folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    venv.enter()
     main()

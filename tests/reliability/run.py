@@ -1,10 +1,4 @@
-#!/usr/bin/env python3
-"""The reliability tests in full, and their table.
-
-tests/reliability/run.sh                                all of it: hours
-tests/reliability/run.sh --only crash --tries 5 --steps prepare TFRecords
-tests/reliability/run.sh --only hostile --inputs 1000
-"""
+"""The reliability tests in full, and their table: started by run.sh, which see."""
 
 from __future__ import annotations
 
@@ -26,6 +20,8 @@ import judge  # noqa: E402
 import steps  # noqa: E402
 import test_hostile_input  # noqa: E402
 from parsers import PARSERS  # noqa: E402
+
+from hand_detection.console import positive_number  # noqa: E402
 
 MEMORY = 8 << 30  # bytes that a parser may ask for, so that a bomb fails here and kills nothing
 TRIES = {"killed": 1.0, "disk full": 0.2, "read-only": 0.02, "twice at once": 0.1}  # shares
@@ -147,16 +143,16 @@ def _note(found: dict[str, int], error: Exception, where: str) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(prog="tests/reliability/run.sh")
     kinds, names = ("crash", "hostile"), [step.name for step in steps.STEPS]
     parser.add_argument("--only", nargs="+", choices=kinds, default=kinds)
     parser.add_argument("--steps", nargs="+", choices=names, default=names, help="to crash")
     parser.add_argument("--faults", nargs="+", choices=TRIES, default=list(TRIES))
-    parser.add_argument("--tries", type=int, default=50, help="kills of each step (%(default)s)")
     parser.add_argument(
-        "--inputs", type=int, default=3000, help="drawn for each parser (%(default)s)"
+        "--tries", type=positive_number, default=50, help="kills of each step (%(default)s)"
+    )
+    parser.add_argument(
+        "--inputs", type=positive_number, default=3000, help="drawn for each parser (%(default)s)"
     )
     parser.add_argument("--seed", type=int, default=2018, help="(%(default)s)")
     return parser.parse_args()

@@ -23,17 +23,20 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
+from hand_detection import venv  # noqa: E402
 
 RECORD = 64 << 20  # bytes of a large record
 
 
 def main() -> None:
     """Make the data, run each part, print the table."""
+    from hand_detection.console import positive_number
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--frames", type=int, default=100_000)
-    parser.add_argument("--gigabytes", type=int, default=10)
+    parser.add_argument("--frames", type=positive_number, default=100_000)
+    parser.add_argument("--gigabytes", type=positive_number, default=10)
     parser.add_argument("--folder", type=Path, help="where to work (a temporary folder)")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -142,4 +145,5 @@ PARTS = {
 }
 
 if __name__ == "__main__":
+    venv.enter()
     main()
