@@ -108,6 +108,7 @@ def file_names(
     tf = compat.activate()
     names = []
     with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(seed)  # goes into the order, as in training
         records = _ordered(pipeline.proto.train_input_reader, seed, examples, first).take(count)
         iterator = tf.data.make_one_shot_iterator(records)
         _, record = iterator.get_next()

@@ -80,7 +80,7 @@ def find(model: str, run: Path, checkpoint: str | None = None) -> tuple[Path, in
     prefix = run / f"{PREFIX}-{checkpoint}"
     if not checkpoint.isdigit():
         prefix = Path(re.sub(r"\.(index|meta|data-\d+-of-\d+)$", "", checkpoint))
-    if not prefix.with_name(prefix.name + ".index").exists():
+    if not prefix.name or not prefix.with_name(prefix.name + ".index").is_file():
         there = ", ".join(map(str, all_steps(run))) or "none"
         raise UserError(f"no checkpoint {checkpoint!r}; {shown(run)} has the steps: {there}")
     step = re.search(r"-(\d+)$", prefix.name)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from hand_detection import files
+from hand_detection import files, masks
 from hand_detection.console import UserError
 from hand_detection.masks import Rle
 from hand_detection.paths import shown
@@ -37,6 +37,7 @@ TAGS = (
     "DetectionBoxes_Recall/AR@100 (large)",
 )
 AP, AP50, AP75 = TAGS[:3]
+AR100 = TAGS[8]
 MASK_TAGS = tuple(tag.replace("DetectionBoxes", "DetectionMasks") for tag in TAGS)
 MASK_AP, MASK_AP50, MASK_AP75 = MASK_TAGS[:3]
 
@@ -266,11 +267,13 @@ def _parse_mask(value: Any, image: Image) -> Rle:
     try:
         if isinstance(value, list):
             return mask.merge(mask.frPyObjects(value, *size))
-        if isinstance(value["counts"], list):
-            return mask.frPyObjects(value, *size)
-        rle = {"size": size, "counts": value["counts"].encode()}
-        mask.decode(rle)  # finds run lengths that are not those of this size
-        return rle
+        counts = value["counts"]
+        if isinstance(counts, str):
+            counts = masks.run_lengths(counts.encode("ascii"))
+        # The C code takes any, and compares for ever, or memory that is not its own.
+        if min(counts) < 0 or sum(counts) != image.height * image.width:
+            raise ValueError(f"its run lengths make {sum(counts)} pixels")
+        return mask.frPyObjects({"size": size, "counts": counts}, *size)
     except Exception as error:  # whatever the C code is led into
         raise ValueError(f"segmentation is not in COCO's format: {error}") from None
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hand_detection import checkpoints, coco, console, held_out
+from hand_detection import checkpoints, coco, console, held_out, runs
 from hand_detection.console import UserError, say
 from hand_detection.paths import RUNS, shown
 
@@ -73,8 +73,8 @@ def _find(name: str) -> tuple[str, Path, Path]:
     """
     run, _, step = name.partition("@")
     folder = RUNS / run
-    if not (folder / "pipeline.config").is_file():
-        there = sorted(path.parent.name for path in RUNS.glob("*/pipeline.config"))
+    if not (folder / runs.CONFIG).is_file():
+        there = sorted(path.parent.name for path in RUNS.glob(f"*/{runs.CONFIG}"))
         raise UserError(f"no run {run!r} in {shown(RUNS)}: there are {', '.join(there) or 'none'}")
     return name, folder, checkpoints.find(run, folder, step or None)[0]
 
@@ -97,7 +97,7 @@ def evaluate(
 
     contenders: list[Contender] = []
     for name, folder, prefix in found:
-        config = pipeline.load(str(folder / "pipeline.config"), data=data)
+        config = pipeline.load(str(folder / runs.CONFIG), data=data)
         if data is None:
             # The others are asked about the first one's frames.
             reader = pipeline.eval_reader(config.proto)

@@ -20,7 +20,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hand_detection import checkpoints, coco, console, files, held_out, models, options, paths
+from hand_detection import (
+    checkpoints,
+    coco,
+    console,
+    files,
+    held_out,
+    models,
+    options,
+    paths,
+    runs,
+)
 from hand_detection.console import Progress, UserError, say, warn
 from hand_detection.evaluator import Evaluator, Result, score, write_summaries
 from hand_detection.paths import shown
@@ -47,7 +57,7 @@ def main() -> None:
     elif arguments.watch:
         watch(Evaluator(config, arguments.split), run, arguments.split)
     else:
-        subject, result, classes, records = _evaluate_one(config, run, found, arguments)
+        subject, result, classes, records = _evaluate_one(config, found, arguments)
         _keep_one(config, subject, result, classes, records, arguments)
     _tell_next(run, arguments)
 
@@ -121,7 +131,7 @@ class Subject:
 
 
 def _evaluate_one(
-    config: Any, run: Path, found: tuple[Path, int] | None, arguments: Any
+    config: Any, found: tuple[Path, int] | None, arguments: Any
 ) -> tuple[Subject, Result, dict[str, int], list[Path]]:
     split = arguments.split
     if found is not None:
@@ -129,8 +139,10 @@ def _evaluate_one(
         evaluator = Evaluator(config, split)
         say(f"{shown(prefix)} on {evaluator.examples} images of {shown(evaluator.folder)}")
         result = evaluator.run(prefix)
+        # It may be of another run than the model's.
+        run = checkpoints.run_of(prefix)
         write_summaries(_events(run, split), evaluator, result, step)
-        subject = Subject(prefix, str(step), run, step, checkpoints.run_of(prefix))
+        subject = Subject(prefix, str(step), run, step, run)
         return subject, result, evaluator.classes, evaluator.records
 
     from hand_detection import detectors, frames, labelmap, pipeline, tfrecords
@@ -138,7 +150,7 @@ def _evaluate_one(
     reader = pipeline.eval_reader(config.proto)
     label_map, records = reader.label_map_path, pipeline.record_files(reader, split)
     examples, classes = tfrecords.examples_in(records), labelmap.read_label_map(Path(label_map))
-    frames.require_masks(reader, records)
+    frames.require_fit(reader, records)
     with_masks = reader.load_instance_masks
     if arguments.detections:
         subject = _beside(arguments.detections)
@@ -171,7 +183,8 @@ def _beside(path: Path) -> Subject:
     record = path.parent / exported.RECORD
     if not record.is_file() or path.suffix == ".json":
         return Subject(path, path.stem, path.parent, None, None)
-    made_from = files.read_json(record, "checkpoint", "step")
+    made_from = files.read_json(record)
+    files.check_types(made_from, record, checkpoint=str, step=int)
     run = checkpoints.run_of(paths.ROOT / made_from["checkpoint"])
     return Subject(path, path.stem, path.parent, made_from["step"], run)
 
@@ -240,7 +253,7 @@ def _write_record(config: Any, subject: Subject, result: Result, split: str) -> 
 
 def _conclude(config: Any, run: Path | None) -> None:
     """Bring the run's model card up to date; show random and video splits where both are."""
-    if run is None or not (run / "run.json").is_file():
+    if run is None or not (run / runs.HISTORY).is_file():
         return
     from hand_detection import model_card
 
@@ -286,7 +299,7 @@ _HEAD = "  step     AP   AP50   AP75  AR100  images/s"
 
 
 def _row(record: dict) -> str:
-    tags = (coco.AP, coco.AP50, coco.AP75, "DetectionBoxes_Recall/AR@100")
+    tags = (coco.AP, coco.AP50, coco.AP75, coco.AR100)
     numbers = "".join(f"{record['metrics'][tag]:7.3f}" for tag in tags)
     masks = record["metrics"].get(coco.MASK_AP)
     more = "" if masks is None else f"   masks' AP {masks:.3f}"
@@ -325,9 +338,13 @@ def watch(
 
 
 def _last_step(run: Path) -> int | None:
-    """Where the run's training is to end, if it has begun."""
-    path = run / "run.json"
-    return files.read_json(path)[-1]["steps"] if path.is_file() else None
+    """Where the run's training ended, or is to end; None if it has not begun."""
+    if not (entries := runs.history(run)):
+        return None
+    last = entries[-1]
+    # A signal's end is none: the same command goes on from there.
+    ended = last.get("ended", "signal") != "signal"
+    return last["last_step"] if ended else last["steps"]
 
 
 if __name__ == "__main__":

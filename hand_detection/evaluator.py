@@ -120,7 +120,7 @@ class Evaluator:
         reader = pipeline.eval_reader(config.proto)
         self.records = pipeline.record_files(reader, split)
         self.examples = tfrecords.examples_in(self.records)
-        frames.require_masks(reader, self.records)
+        frames.require_fit(reader, self.records)
         self._with_masks = reader.load_instance_masks
         if limit is not None:
             self.examples = min(self.examples, limit)

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ def whole_file(path: Path, *, suffix: str = ".partial") -> Iterator[Path]:
     them, and the next run overwrites it. It ends in `suffix`, for writers that choose a
     format by it. Two that write one file take turns.
     """
-    _make_folder_of(path)
+    _make_place_for(path)
     temporary = path.with_name(f".{path.name}{suffix}")
     with _held(temporary, os.O_RDWR | os.O_CREAT):
         try:
@@ -41,13 +41,30 @@ def whole_file(path: Path, *, suffix: str = ".partial") -> Iterator[Path]:
             raise
 
 
-def _make_folder_of(path: Path) -> None:
+def _make_place_for(path: Path) -> None:
+    """Make the folder that `path` is to be in.
+
+    Raises:
+        UserError: it cannot be one, or what stands at `path` may not give way to a file or folder.
+    """
+    if not path.name:
+        raise UserError(f"{str(path)!r} is no name of a file or folder to write: name another")
+    _refuse_device(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise UserError(
             f"{shown(path)} cannot be written: {shown(path.parent)} is no folder: name another"
         ) from None
+
+
+def _refuse_device(path: Path) -> None:
+    """A rename would take the place of /dev/null itself, or of /dev/stdout, which is a link."""
+    special = path.exists() and not (path.is_file() or path.is_dir())
+    if special or path.parent.resolve() == Path("/dev"):
+        raise UserError(
+            f"{path} is a device, a pipe or the like, which is never replaced: name a file"
+        )
 
 
 @contextmanager
@@ -62,12 +79,12 @@ def whole_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """
     if path.exists() and not replace:
         raise UserError(f"{shown(path)} is there already: move it away or name another folder")
-    _make_folder_of(path)
+    _make_place_for(path)
     temporary = path.with_name(f".{path.name}.partial")
     try:
         with _held(temporary, os.O_RDONLY | os.O_DIRECTORY, fcntl.LOCK_NB):
             for left in temporary.iterdir():  # by a run that was killed
-                shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+                _remove(left)
             try:
                 yield temporary
                 if path.exists():
@@ -98,14 +115,15 @@ def _held(path: Path, flags: int, wait: int = 0) -> Iterator[None]:
     What stands there as something else, such as a link to elsewhere, is removed first.
     """
     while True:
-        if flags & os.O_DIRECTORY and not path.is_symlink():
-            path.mkdir(exist_ok=True)
+        if flags & os.O_DIRECTORY:
+            with suppress(FileExistsError):
+                path.mkdir()
         try:
             handle = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         except OSError as error:
-            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            if error.errno not in (errno.ELOOP, errno.ENOTDIR, errno.EISDIR):
                 raise
-            path.unlink()
+            _remove(path)
             continue
         try:
             try:
@@ -119,6 +137,10 @@ def _held(path: Path, flags: int, wait: int = 0) -> Iterator[None]:
             return
         finally:
             os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _name(error: BaseException, path: Path) -> None:
@@ -143,6 +165,7 @@ def move_aside(path: Path) -> None:
     """Rename `path` to the first free one of path.1, path.2, ..., if it is there."""
     if not path.exists():
         return
+    _refuse_device(path)
     number = 1
     while (aside := path.with_name(f"{path.name}.{number}")).exists():
         number += 1
@@ -202,6 +225,17 @@ def read_json(path: Path, *keys: str) -> Any:
     if keys and not (isinstance(value, dict) and value.keys() >= set(keys)):
         raise UserError(f"{wrong}: it has no {' and '.join(keys)}")
     return value
+
+
+def check_types(value: Any, path: Path, **types: type | tuple[type, ...]) -> None:
+    """Refuse what was read from the JSON file `path` unless it has these entries.
+
+    Raises:
+        UserError: it is no object, or lacks one, or one is of another type.
+    """
+    for name, type_ in types.items():
+        if not isinstance(value, dict) or not isinstance(value.get(name), type_):
+            raise UserError(f"{shown(path)} is not a file that this project wrote: {name} is wrong")
 
 
 def sha256(path: Path) -> str:

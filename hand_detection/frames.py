@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hand_detection import coco, masks, tfrecords
+from hand_detection import coco, labelmap, masks, tfrecords
 from hand_detection.api import compat
 from hand_detection.console import UserError
 from hand_detection.paths import shown
@@ -152,16 +152,34 @@ def image_of(frame: dict[str, np.ndarray], detections: coco.Boxes) -> coco.Image
     return coco.Image(frame["name"].decode(), width, height, truth, detections)
 
 
-def require_masks(reader: Any, records: Sequence[Path]) -> None:
-    """Refuse records without masks if the input reader of a config wants them.
+def require_fit(reader: Any, records: Sequence[Path]) -> None:
+    """Refuse records that the input reader of a config would read as something else.
 
     Args:
         reader: an input_reader_pb2.InputReader.
-        records: its TFRecord files; the first frame with objects stands for all.
+        records: its TFRecord files.
 
     Raises:
-        UserError: they have none, or the config has another kind in mind.
+        UserError: they have classes that the label map has not, whose objects would be dropped
+            without a word; or no masks where they are wanted, or of another kind.
     """
+    _require_classes(Path(reader.label_map_path), records[0].parent)
+    _require_masks(reader, records)
+
+
+def _require_classes(label_map: Path, folder: Path) -> None:
+    if not (folder / tfrecords.MANIFEST).exists():
+        return
+    known = labelmap.read_label_map(label_map)
+    if unknown := tfrecords.read_manifest(folder).settings.classes.keys() - known.keys():
+        raise UserError(
+            f"{shown(folder)} has the class {', '.join(sorted(unknown))}, and the config's "
+            f"{shown(label_map)} has not: make a config for this data set with tools/new_config.py"
+        )
+
+
+def _require_masks(reader: Any, records: Sequence[Path]) -> None:
+    """The first frame with objects stands for all."""
     if not reader.load_instance_masks:
         return
     tf = compat.activate()

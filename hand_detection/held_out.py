@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hand_detection import egohands, files, tfrecords
+from hand_detection import egohands, files, runs, tfrecords
 from hand_detection.coco import AP, AP50, AP75
 from hand_detection.paths import ROOT, shown
 
@@ -36,60 +36,60 @@ def kind(run: Path | None, folder: Path, split: str) -> str:
     Returns:
         A key of `MEANING`.
     """
-    trained = _trained_frames(run) if run is not None else None
+    trained, inputs = _trained_frames(run) if run is not None else (set(), set())
     if not trained or not (folder / tfrecords.MANIFEST).is_file():
         return UNKNOWN
-    frames = tfrecords.read_manifest(folder).split(split).frames
+    manifest = tfrecords.read_manifest(folder)
+    frames = manifest.split(split).frames
     if trained & set(frames):
-        return SEEN
+        # In another data set the same name may well be another picture.
+        return SEEN if manifest.inputs in inputs else UNKNOWN
     videos, others = ({egohands.video_of(name) for name in names} for names in (frames, trained))
     if None in videos | others:
         return UNKNOWN
     return RANDOM if videos & others else BY_VIDEO
 
 
-def _trained_frames(run: Path) -> set[str] | None:
-    """The names of all frames that a run was trained on; None where that cannot be told."""
-    if not (run / "run.json").is_file():
-        return None
+def _trained_frames(run: Path) -> tuple[set[str], set[str]]:
+    """The names of all frames that a run was trained on, and the `inputs` of their manifests.
+
+    Both empty where that cannot be told.
+    """
     frames: set[str] = set()
-    entries = files.read_json(run / "run.json")
-    for entry in entries if isinstance(entries, list) else [None]:
-        try:
-            folder, sha256 = entry["records"]["folder"], entry["records"]["manifest_sha256"]
-        except (TypeError, KeyError):
-            return None
+    inputs: set[str] = set()
+    for entry in runs.history(run):
+        folder, sha256 = entry["records"]["folder"], entry["records"].get("manifest_sha256")
         # Written relative to where the training was started, most often the root.
         candidates = (Path(folder), ROOT / folder)
         manifests = [path / tfrecords.MANIFEST for path in candidates]
         same = [path for path in manifests if path.is_file() and files.sha256(path) == sha256]
         if not same:
-            return None
-        frames |= set(tfrecords.read_manifest(same[0].parent).split("train").frames)
-    return frames
+            return set(), set()
+        manifest = tfrecords.read_manifest(same[0].parent)
+        frames |= set(manifest.split("train").frames)
+        inputs.add(manifest.inputs)
+    return frames, inputs
 
 
-def side_by_side(runs: Path, model: str) -> list[dict]:
+def side_by_side(folder: Path, model: str) -> list[dict]:
     """The newest evaluation of each run of `model` on each split, best known meaning first.
 
     Empty unless there is one on videos that were trained on and one on videos that were not.
 
     Args:
-        runs: the folder with all runs.
+        folder: the one with all runs.
         model: the model's name.
 
     Returns:
         The records as `eval.sh` wrote them, with "run" added.
     """
     newest: dict[tuple[str, str, str], dict] = {}
-    for path in sorted(runs.glob("*/eval-*.json")):
-        record = files.read_json(path)
-        if not isinstance(record, dict) or record.get("model") != model:
-            continue
-        key = (path.parent.name, record.get("split"), record.get("trained_on"))
-        if key not in newest or record["step"] > newest[key]["step"]:
-            newest[key] = {**record, "run": path.parent.name}
-    rows = [row for row in newest.values() if row.get("trained_on") in (RANDOM, BY_VIDEO)]
+    for run in sorted(path for path in folder.iterdir() if path.is_dir()):
+        for record in runs.evaluations(run):
+            if record["model"] == model:
+                key = (run.name, record["split"], record["trained_on"])
+                newest.setdefault(key, {**record, "run": run.name})
+    rows = [row for row in newest.values() if row["trained_on"] in (RANDOM, BY_VIDEO)]
     if {row["trained_on"] for row in rows} != {RANDOM, BY_VIDEO}:
         return []
     return sorted(rows, key=lambda row: (row["trained_on"] != BY_VIDEO, row["run"], row["split"]))

@@ -71,6 +71,33 @@ def encode(mask: np.ndarray) -> Rle:
     return coco_mask.encode(np.asfortranarray(mask, np.uint8))
 
 
+def run_lengths(counts: bytes) -> list[int]:
+    """The numbers in compressed run lengths, as rleToString of pycocotools' maskApi.c writes them.
+
+    Five bits a character, the least first; from the fourth number on, what it is more than the
+    last but one.
+
+    Raises:
+        ValueError: they are cut, or other characters.
+    """
+    found: list[int] = []
+    value = shift = 0
+    for character in counts:
+        bits = character - 48
+        if not 0 <= bits < 64:
+            raise ValueError(f"{chr(character)!r} in its counts")
+        value |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:
+            if bits & 16:  # below 0
+                value -= 1 << shift
+            found.append(value + found[-2] if len(found) > 2 else value)
+            value = shift = 0
+    if shift:
+        raise ValueError("its counts are cut")
+    return found
+
+
 def decode(rle: Rle) -> np.ndarray:
     """COCO's run lengths as bool (height, width)."""
     from pycocotools import mask as coco_mask

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hand_detection import checkpoints, files, held_out, models, pipeline
+from hand_detection import checkpoints, files, held_out, models, pipeline, runs
 from hand_detection.coco import AP, AP50, AP75, MASK_AP
 from hand_detection.paths import shown
 
@@ -36,8 +36,7 @@ def write(run: Path) -> Path:
 
 def card(run: Path) -> str:
     """The card of the training run in the folder `run`, as Markdown."""
-    history = files.read_json(run / "run.json")
-    evaluations = _evaluations(run)
+    history, evaluations = runs.history(run), runs.evaluations(run)
     model = evaluations[0]["model"] if evaluations else run.name
     return "\n".join(
         [
@@ -49,16 +48,9 @@ def card(run: Path) -> str:
             *_use(),
             *_data(history),
             *_numbers(evaluations),
-            *_licences(run, history, model),
+            *_licences(run, history),
         ]
     )
-
-
-def _evaluations(run: Path) -> list[dict]:
-    """The evaluations of checkpoints of the run, newest step first."""
-    records = [files.read_json(path) for path in sorted(run.glob("eval-*.json"))]
-    records = [record for record in records if isinstance(record, dict) and "trained_on" in record]
-    return sorted(records, key=lambda record: -(record["step"] or 0))
 
 
 def _details(run: Path, history: list[dict], model: str) -> list[str]:
@@ -72,7 +64,7 @@ def _details(run: Path, history: list[dict], model: str) -> list[str]:
         f"- at step {newest[1] if newest else 0} of {last['steps']}, batches of "
         f"{last['batch_size']}, seed {last['seed']}; begun {history[0]['started']}, "
         f"resumed {len(history) - 1} times",
-        f"- config: `{shown(run / 'pipeline.config')}`",
+        f"- config: `{shown(run / runs.CONFIG)}`",
         f"- Object Detection API: {last['api']['kind']}, {last['api']['version']}",
         f"- repository at commit {last['commit'] or 'unknown'}; {versions}",
         "",
@@ -123,28 +115,29 @@ def _numbers(evaluations: list[dict]) -> list[str]:
         numbers = (record["metrics"].get(tag) for tag in columns.values())
         values = " | ".join("" if value is None else f"{value:.3f}" for value in numbers)
         lines.append(f"| {split} | {kind} | {record['step']} | {record['images']} | {values} |")
-    kinds = dict.fromkeys(kind for _, kind in newest)
+    kinds = dict.fromkeys(kind for _, kind in newest if kind in held_out.MEANING)
     return [*lines, "", *(f"- {kind}: {held_out.MEANING[kind]}" for kind in kinds), ""]
 
 
-def _licences(run: Path, history: list[dict], model: str) -> list[str]:
+def _licences(run: Path, history: list[dict]) -> list[str]:
     own = Path(history[-1]["records"]["folder"]).parent.name
     return [
         "## Licences",
         "",
         f"- data (`{own}`): {EGOHANDS} The generated sample carries this repository's licence; "
         "data of your own, yours.",
-        f"- weights that the training started from: {_origin(run, model)}",
+        f"- weights that the training started from: {_origin(run)}",
         "- this repository: MIT; the Object Detection API: Apache 2.0.",
         "",
     ]
 
 
-def _origin(run: Path, model: str) -> str:
+def _origin(run: Path) -> str:
     """Whose the weights were that the training started from."""
-    if not pipeline.parse(run / "pipeline.config").train_config.fine_tune_checkpoint:
+    path = Path(pipeline.parse(run / runs.CONFIG).train_config.fine_tune_checkpoint)
+    if not path.name:
         return "none, it started from random ones."
-    weights = {row.name: row.checkpoint for row in models.MODELS}.get(model)
+    weights = {row.name: row for row in models.checkpoints()}.get(path.parent.name)
     if weights is None:
-        return "see fine_tune_checkpoint in the config."
+        return f"`{shown(path)}`; their licence is not known here."
     return IMAGENET if weights.offline else COCO_ZOO

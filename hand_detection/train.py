@@ -3,13 +3,13 @@
     python -m hand_detection.train MODEL [--steps N] [--data DIR] [--seed S] [--overwrite] ...
 
 A run lives in runs/MODEL:
-    model.ckpt-STEP.*   the last checkpoints; the newest is found by looking
-    best/               the best one so far, and best.json: its step and numbers
-    pipeline.config     the config as it was used, overrides included
-    run.json            versions, commit, data manifest, seed: what produced the run
-    eval-val-STEP.json  the 12 COCO metrics of a checkpoint
-    report.html, .json  at the end: curves and final numbers
-    train/, eval/       TensorBoard's event files
+    model.ckpt-STEP.*     the last checkpoints; the newest is found by looking
+    best/                 the best one so far, and best.json: its step and numbers
+    pipeline.config       the config as it was used, overrides included
+    run.json              versions, commit, data manifest, seed: what produced the run
+    validation-STEP.json  the 12 COCO metrics of a checkpoint
+    report.html, .json    at the end: curves and final numbers
+    train/, eval/         TensorBoard's event files
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main() -> None:
     if arguments.lr:
         schedule.set_base_rate(config.proto, arguments.lr)
 
-    from hand_detection.training import distributed, loop
+    from hand_detection.training import distributed, loop, restoration
 
     cluster = distributed.cluster_from_environment() if arguments.distribute else None
     if not arguments.distribute and "TF_CONFIG" in os.environ:
@@ -71,10 +71,11 @@ def main() -> None:
         cluster=cluster,
     )
     # What is missing is told before anything is moved or made.
-    pipeline.record_files(config.proto.train_input_reader)
+    loop.check(config)
     # Of several workers only the first writes.
     writes = cluster is None or cluster.is_chief
     if arguments.overwrite and writes:
+        restoration.require(config)
         files.move_aside(run)
     with files.sole_writer(run) if writes else nullcontext():
         finished = loop.train(config, run, how)

@@ -28,6 +28,7 @@ def test_the_file_names_of_a_batch_are_those_of_the_frames_in_it(config):
     from object_detection import inputs
 
     with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(SEED)  # as training does
         dataset = batches.training_dataset(config, seed=SEED, examples=examples)
         iterator = tf.data.make_initializable_iterator(dataset)
         features, _ = iterator.get_next()

@@ -15,7 +15,7 @@ def evaluate(run, step: int, ap: float, ap50: float, by: str = "AP") -> bool:
         (run / f"model.ckpt-{step}.{suffix}").write_text(f"{step} {suffix}")
     metrics = dict.fromkeys(coco.TAGS, 0.0) | {coco.AP: ap, coco.AP50: ap50}
     is_best = best.consider(run, step, metrics, by)
-    files.write_json(run / f"eval-val-{step}.json", {"metrics": metrics})
+    files.write_json(run / f"validation-{step}.json", {"metrics": metrics})
     return is_best
 
 

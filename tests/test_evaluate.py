@@ -85,6 +85,49 @@ def test_a_model_card_names_no_weights_where_there_were_none(trained, tmp_path):
     assert "started from: none, it started from random ones" in model_card.card(tmp_path)
 
 
+def test_a_model_card_goes_by_the_weights_and_not_by_the_models_name(trained, tmp_path):
+    shutil.copy(trained / "run.json", tmp_path)
+    config = (trained / "pipeline.config").read_text()
+    for name, said in (
+        ("ssd_mobilenet_v1_coco_2018_01_28", "the Object Detection API's model zoo"),
+        ("my_own", "their licence is not known here"),
+    ):
+        (tmp_path / "pipeline.config").write_text(config.replace("mobilenet_v1_imagenet", name))
+        assert re.search(f"started from: .*{said}", model_card.card(tmp_path))
+
+
+def test_detections_files_kept_in_a_run_are_not_taken_for_its_own(trained, data, name, detections):
+    run = paths.RUNS / f"{name}-with-files"
+    shutil.copytree(trained, run)
+    for file in ("a.json", "b.json"):
+        shutil.copy(detections[0], run / file)
+        evaluate(data, run.name, "--detections", run / file, "--no-report")
+        assert (run / f"eval-test-{file}").is_file()
+    evaluate(data, run.name, "--no-report")
+    assert "| None |" not in (run / "MODEL_CARD.md").read_text()
+
+
+def test_another_runs_checkpoint_leaves_its_numbers_with_that_run(trained, data, name):
+    run, other = paths.RUNS / f"{name}-theirs", paths.RUNS / f"{name}-mine"
+    shutil.copytree(trained, run)
+    shutil.copytree(trained, other)
+    (run / "eval-test-3.json").unlink(missing_ok=True)
+    (other / "eval-test-3.json").unlink(missing_ok=True)
+    evaluate(data, other.name, "--checkpoint", run / "model.ckpt-3", "--no-report")
+    assert (run / "eval-test-3.json").is_file()
+    assert not (other / "eval-test-3.json").exists()
+
+
+def test_evaluations_do_not_touch_what_training_goes_by(trained, data, name):
+    run = paths.RUNS / f"{name}-all"
+    shutil.copytree(trained, run)
+    of_training = {path: path.read_bytes() for path in run.glob("validation-*.json")}
+    assert len(of_training) == 2
+    done = run_step("eval.sh", MODEL, "--data", data, "--run", run.name, "--all")
+    assert done.returncode == 0, done.stderr
+    assert {path: path.read_bytes() for path in run.glob("validation-*.json")} == of_training
+
+
 def test_a_detections_file_is_scored_as_the_detector_that_wrote_it(data, name, detections):
     found, _, output = detections
     done = evaluate(data, name, "--detections", found)
@@ -111,11 +154,20 @@ def test_watching_ends_with_the_last_step_of_the_training(trained, data, name):
     assert "step 6 was the last" in done.stdout
 
 
+def test_watching_ends_with_a_training_that_stopped_for_want_of_gain(trained, data, name):
+    run = paths.RUNS / f"{name}-no-gain"
+    shutil.copytree(trained, run)
+    history = json.loads((run / "run.json").read_text())
+    history[-1] |= {"steps": 900, "last_step": 6, "ended": "no gain"}
+    (run / "run.json").write_text(json.dumps(history))
+    assert "step 6 was the last" in evaluate(data, run.name, "--watch").stdout
+
+
 def test_watching_can_be_stopped(trained, data, name):
     run = paths.RUNS / f"{name}-watched"
     shutil.copytree(trained, run)
     history = json.loads((run / "run.json").read_text())
-    history[-1]["steps"] = 9
+    history[-1] |= {"steps": 9, "ended": "signal"}
     (run / "run.json").write_text(json.dumps(history))
     command = [ROOT / "eval.sh", MODEL, "--data", data, "--run", run.name, "--watch"]
     process = subprocess.Popen(
@@ -145,6 +197,8 @@ def test_two_runs_side_by_side(trained, data, name):
     ("options", "said"),
     [
         (("--checkpoint", "5"), "has the steps: 3, 6"),
+        (("--checkpoint", ""), "no checkpoint ''"),
+        (("--checkpoint", "."), "no checkpoint '.'"),
         (("--export", "nowhere"), "no model in nowhere"),
         (("--detections", "nowhere.json"), "no detections file nowhere.json"),
         (("--split", "none"), "no TFRecords at"),

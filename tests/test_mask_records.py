@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from small_data import add_outlines, contents, kitti_folder
 
-from hand_detection import frames, kitti, masks, polygons, tfrecords
+from hand_detection import frames, kitti, labelmap, masks, polygons, tfrecords
 from hand_detection.console import UserError
 from hand_detection.paths import ROOT
 
@@ -141,19 +141,21 @@ def reader(kind="PNG_MASKS", wanted=True):
     compat.activate()
     from object_detection.protos import input_reader_pb2
 
-    return input_reader_pb2.InputReader(load_instance_masks=wanted, mask_type=kind)
+    return input_reader_pb2.InputReader(
+        load_instance_masks=wanted, mask_type=kind, label_map_path=str(labelmap.HANDS)
+    )
 
 
 def test_a_config_that_wants_masks_refuses_records_that_have_none(data):
     create(data, replace(MASKED, masks=False))
     shards = tfrecords.shard_paths(data / "tfrecords", "train")
     with pytest.raises(UserError, match=r"has no masks.*create_tfrecords\.sh --masks"):
-        frames.require_masks(reader(), shards)
-    frames.require_masks(reader(wanted=False), shards)
+        frames.require_fit(reader(), shards)
+    frames.require_fit(reader(wanted=False), shards)
     create(data, overwrite=True)
-    frames.require_masks(reader(), shards)
+    frames.require_fit(reader(), shards)
     with pytest.raises(UserError, match="mask_type: PNG_MASKS"):
-        frames.require_masks(reader("NUMERICAL_MASKS"), shards)
+        frames.require_fit(reader("NUMERICAL_MASKS"), shards)
 
 
 def test_training_gets_each_mask_where_its_box_is_flipped_or_not(data):

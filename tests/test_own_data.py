@@ -77,7 +77,7 @@ def test_it_trains_with_a_config_that_no_one_edited(shapes, step, tmp_path):
         done = run_step("train.sh", config, *arguments, timeout=600)
         assert done.returncode == 0, done.stderr
         assert checkpoints.all_steps(run)[-1] == 2
-        numbers = json.loads((run / "eval-val-2.json").read_text())
+        numbers = json.loads((run / "validation-2.json").read_text())
         assert numbers["images"] == 8
     finally:
         shutil.rmtree(run, ignore_errors=True)

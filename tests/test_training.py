@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from trained import AVERAGE, MODEL, SMALL, run_step
 
-from hand_detection import checkpoints, coco, paths, pipeline, schedule
+from hand_detection import checkpoints, coco, paths, pipeline, runs, schedule
 from hand_detection.api import compat
-from hand_detection.training import best, loop, report
+from hand_detection.training import loop, report
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +53,7 @@ def test_a_run_leaves_checkpoints_its_config_and_a_record_of_what_made_it(traine
 
 def test_the_report_is_one_file_with_the_curves_the_numbers_and_what_to_do_next(trained, data):
     report = json.loads((trained / "report.json").read_text())
-    final = json.loads((trained / "eval-val-6.json").read_text())
+    final = json.loads((trained / "validation-6.json").read_text())
     assert report["final"]["metrics"] == final["metrics"]
     for curve in ("train/Loss/total_loss", "eval/Loss/total_loss", f"eval/{coco.AP}"):
         steps, values = zip(*report["curves"][curve], strict=True)
@@ -92,13 +92,13 @@ def test_tensorboard_gets_losses_learning_rate_speed_the_metrics_and_pictures(tr
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(trained, data, name):
     resumed = paths.RUNS / f"{name}-resumed"
     shutil.copytree(trained, resumed)
-    for file in (*resumed.glob("model.ckpt-6.*"), *resumed.glob("eval-val-*.json")):
+    for file in (*resumed.glob("model.ckpt-6.*"), *resumed.glob("validation-*.json")):
         file.unlink()  # as if killed before even the first evaluation was done
     arguments = ("--data", data, "--run", resumed.name, "--steps", 6, "--eval-every", 3, *SMALL)
     done = run_step("train.sh", MODEL, *arguments)
     assert done.returncode == 0, done.stderr
     assert "from step 3" in done.stdout
-    assert best.evaluated(resumed) == [3, 6]
+    assert runs.validated(resumed) == [3, 6]
     start, whole, again = (
         tensors(run / f"model.ckpt-{step}")
         for run, step in ((trained, 3), (trained, 6), (resumed, 6))
@@ -130,7 +130,7 @@ def test_a_run_killed_after_its_last_evaluation_gets_its_record_and_report(train
     events.write_bytes(events.read_bytes()[:-7])
     config = pipeline.load(MODEL, data=data, settings=("train_config.batch_size=2",))
     schedule.set_steps(config.proto, 6)
-    assert loop.train(config, run, loop.Options(seed=2018, evaluate_every=3))
+    assert loop.train(config, run, loop.Options(seed=2018, evaluate_every=3, keep=5))
     assert report.is_current(run)
     assert not list(run.glob("*.tempstate*"))
     *_, last = json.loads((run / "run.json").read_text())
@@ -237,7 +237,7 @@ def test_eval_prints_the_twelve_numbers_and_writes_them(trained, data, name):
 def test_the_best_checkpoint_is_kept_with_its_numbers_and_serves_evaluation(trained, data, name):
     record = json.loads((trained / "best" / "best.json").read_text())
     evaluations = {
-        step: json.loads((trained / f"eval-val-{step}.json").read_text())["metrics"]
+        step: json.loads((trained / f"validation-{step}.json").read_text())["metrics"]
         for step in (3, 6)
     }
     assert record["by"] == "AP"

@@ -39,7 +39,7 @@ def test_a_two_stage_model_trains_is_exported_and_detects_the_same(data, name, t
     assert done.returncode == 0, done.stderr
     assert "352 variables restored, 0 new, 4 skipped" in done.stdout
     run = paths.RUNS / run_name
-    record = json.loads((run / "eval-val-2.json").read_text())
+    record = json.loads((run / "validation-2.json").read_text())
     assert record["images"] == 4
     assert list(record["metrics"]) == list(coco.TAGS)
     curves = json.loads((run / "report.json").read_text())["curves"]

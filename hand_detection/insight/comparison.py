@@ -126,7 +126,7 @@ def html(result: dict) -> str:
                         (
                             row["name"],
                             *(_with_interval(row["intervals"][name]) for name in NAMES),
-                            row["metrics"]["DetectionBoxes_Recall/AR@100"],
+                            row["metrics"][coco.AR100],
                             row["trained_on"],
                         )
                         for row in rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hand_detection import checkpoints, coco, files
+from hand_detection import checkpoints, coco, files, runs
 from hand_detection.console import say
 from hand_detection.evaluator import Evaluator, event_writer, write_summaries
 from hand_detection.training import best, pr_curves, summaries
@@ -48,7 +48,8 @@ class Assessor:
         # Last, for it is the sign that this step is done.
         is_best = best.consider(run, step, result.numbers, self._best_by)
         files.write_json(
-            run / f"eval-val-{step}.json", result.record(self._config.name, prefix, step, "val")
+            runs.validation_file(run, step),
+            result.record(self._config.name, prefix, step, "val"),
         )
         numbers = result.numbers
         masks = f"masks' AP {numbers[coco.MASK_AP]:.3f}, " if coco.MASK_AP in numbers else ""

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from pathlib import Path
 from typing import Any
 
-from hand_detection import checkpoints, coco, files
+from hand_detection import checkpoints, coco, files, runs
 
 RECORD = "best.json"
 METRICS = {"AP": coco.AP, "AP50": coco.AP50}
-_EVALUATION = re.compile(r"eval-val-(\d+)\.json")
 
 
 def read(run: Path) -> dict[str, Any] | None:
-    """What best.json says: "step", "by" (a key of METRICS) and "metrics"; None if none is kept."""
+    """What best.json says: "step", "by" (a key of METRICS) and "metrics"; None if none is kept.
+
+    Raises:
+        UserError: it is not what a training wrote.
+    """
     path = run / checkpoints.BEST / RECORD
-    return files.read_json(path, "step", "metrics") if path.exists() else None
+    if not path.exists():
+        return None
+    best = files.read_json(path)
+    files.check_types(best, path, step=int, by=str, metrics=dict)
+    runs.check_numbers(best["metrics"], path)
+    return best
 
 
 def consider(run: Path, step: int, metrics: dict[str, float], by: str) -> bool:
@@ -49,13 +56,7 @@ def consider(run: Path, step: int, metrics: dict[str, float], by: str) -> bool:
     return True
 
 
-def evaluated(run: Path) -> list[int]:
-    """The steps that were evaluated on the validation records, ascending."""
-    found = (_EVALUATION.fullmatch(path.name) for path in run.iterdir()) if run.is_dir() else ()
-    return sorted(int(match[1]) for match in found if match)
-
-
 def without_gain(run: Path) -> int:
     """How many evaluations there were since the best one."""
     best = read(run)
-    return sum(step > best["step"] for step in evaluated(run)) if best else 0
+    return sum(step > best["step"] for step in runs.validated(run)) if best else 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hand_detection import batches, checkpoints, frames, pipeline, schedule, tfrecords
+from hand_detection import batches, checkpoints, frames, pipeline, runs, schedule, tfrecords
 from hand_detection.api import compat
 from hand_detection.console import Progress, UserError, say, stop_signals
 from hand_detection.evaluator import explain_misfit
@@ -41,7 +41,7 @@ class Options:
 
     seed: int
     evaluate_every: int
-    keep: int = 5
+    keep: int
     best_by: str = "AP"
     patience: int | None = None
     histograms: bool = False
@@ -66,16 +66,27 @@ def train(config: Any, run: Path, options: Options) -> bool:
     Raises:
         UserError: something is missing or does not fit, or the loss is no longer finite.
     """
-    records = pipeline.record_files(config.proto.train_input_reader)
+    records, examples = check(config)
+    with Team(options.cluster) as team:
+        job = _Job(config, run, options, records, examples, team)
+        return _train_as_chief(job) if team.is_chief else _train_beside_chief(job)
+
+
+def check(config: Any) -> tuple[list[Path], int]:
+    """The training records, and how many examples they hold.
+
+    Raises:
+        UserError: they are missing or damaged, or the config asks for what they do not have.
+    """
+    reader = config.proto.train_input_reader
+    records = pipeline.record_files(reader)
     examples = tfrecords.examples_in(records)
     if examples < 1:
         raise UserError(f"no examples in {shown(records[0])}: run ./create_tfrecords.sh again")
     pipeline.check_masks(config)
     pipeline.check_proposals(config)
-    frames.require_masks(config.proto.train_input_reader, records)
-    with Team(options.cluster) as team:
-        job = _Job(config, run, options, records, examples, team)
-        return _train_as_chief(job) if team.is_chief else _train_beside_chief(job)
+    frames.require_fit(reader, records)
+    return records, examples
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,7 @@ def _train_as_chief(job: _Job) -> bool:
     last = checkpoints.latest(run)
     step = last[1] if last else 0
     why, already = "", ""
-    if step >= config.steps and step in best.evaluated(run):
+    if step >= config.steps and step in runs.validated(run):
         why, already = "last step", f"is at step {step} of {config.steps} already; more: --steps N"
     elif _out_of_patience(run, options):
         why, already = "no gain", f"stopped at step {step} already"
@@ -126,7 +137,7 @@ def _train_as_chief(job: _Job) -> bool:
         first_step=step,
         workers=team.size,
     )
-    if not why and _is_due(step, config, options) and step not in best.evaluated(run):
+    if not why and _is_due(step, config, options) and step not in runs.validated(run):
         assessor.assess(step)  # killed while that was done
         if step >= config.steps:
             why = "last step"
@@ -230,7 +241,7 @@ def _train(
             team.run(session, shared)
             session.run(ends.iterator.initializer)
             if assessor:
-                _say_start(job, ends, step)
+                _say_start(job, ends, step, resumed=last is not None)
                 _write_settings(writer, config, options, step)
             while True:
                 until = min(steps, (step // every + 1) * every)
@@ -322,9 +333,9 @@ def _out_of_patience(run: Path, options: Options) -> bool:
     return options.patience is not None and best.without_gain(run) >= options.patience
 
 
-def _say_start(job: _Job, ends: graph.Graph, step: int) -> None:
+def _say_start(job: _Job, ends: graph.Graph, step: int, *, resumed: bool) -> None:
     config = job.config
-    if step:
+    if resumed:
         say(f"resuming {shown(job.run)} from step {step}")
     elif ends.restored:
         restoration.say_fates(config.proto.train_config.fine_tune_checkpoint, ends.restored)

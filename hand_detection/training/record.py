@@ -1,4 +1,4 @@
-"""run.json: what produced a run. A list, an entry for each start or resumption."""
+"""Writes run.json: what produced a run. A list, an entry for each start or resumption."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from hand_detection import files, pipeline, schedule, tfrecords
+from hand_detection import files, pipeline, runs, schedule, tfrecords
 from hand_detection.api import compat
 from hand_detection.console import UserError
 from hand_detection.paths import API, CONFIGS, ROOT, shown
-
-FILE = "run.json"
-CONFIG = "pipeline.config"
 
 
 def begin(
@@ -69,8 +66,8 @@ def begin(
         },
         "cpus": len(os.sched_getaffinity(0)),
     }
-    files.write_json(run / FILE, [*read(run), entry])
-    files.write_text(run / CONFIG, config.text())
+    files.write_json(run / runs.HISTORY, [*runs.history(run), entry])
+    files.write_text(run / runs.CONFIG, config.text())
 
 
 def end(run: Path, *, step: int, seconds: float, why: str) -> None:
@@ -82,19 +79,9 @@ def end(run: Path, *, step: int, seconds: float, why: str) -> None:
         seconds: since the entry was begun.
         why: it ended.
     """
-    *earlier, last = read(run)
+    *earlier, last = runs.history(run)
     last |= {"last_step": step, "seconds": round(seconds, 1), "ended": why}
-    files.write_json(run / FILE, [*earlier, last])
-
-
-def read(run: Path) -> list[dict[str, Any]]:
-    """The entries so far.
-
-    Raises:
-        UserError: the file is not JSON.
-    """
-    path = run / FILE
-    return files.read_json(path) if path.exists() else []
+    files.write_json(run / runs.HISTORY, [*earlier, last])
 
 
 def check_same_model(config: Any, run: Path) -> None:
@@ -103,7 +90,7 @@ def check_same_model(config: Any, run: Path) -> None:
     Raises:
         UserError: the run was begun with another `model` block.
     """
-    used = run / CONFIG
+    used = run / runs.CONFIG
     if used.exists() and pipeline.parse(used).model != config.proto.model:
         raise UserError(
             f"the model block of the config is not that of {shown(used)}: train under another "

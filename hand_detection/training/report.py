@@ -6,12 +6,12 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from hand_detection import coco, files, options
+from hand_detection import coco, files, options, runs
 from hand_detection.api import compat
 from hand_detection.console import UserError
 from hand_detection.pages import charts, page
 from hand_detection.paths import shown
-from hand_detection.training import best, record
+from hand_detection.training import best
 
 HTML, JSON = "report.html", "report.json"
 TOTAL = "Loss/total_loss"
@@ -52,7 +52,7 @@ def is_current(run: Path) -> bool:
     """Whether the report was written after the end of the run's last start."""
     if not (run / JSON).exists() or not (run / HTML).exists():
         return False
-    summary, entries = files.read_json(run / JSON, "starts", "ended"), record.read(run)
+    summary, entries = files.read_json(run / JSON, "starts", "ended"), runs.history(run)
     return (summary["starts"], summary["ended"]) == (len(entries), entries[-1].get("ended"))
 
 
@@ -64,11 +64,11 @@ def summarize(run: Path) -> dict[str, Any]:
     Raises:
         UserError: the run has no record, or no evaluation.
     """
-    entries, steps = record.read(run), best.evaluated(run)
+    entries, steps = runs.history(run), runs.validated(run)
     if not entries or not steps:
-        raise UserError(f"{shown(run)} has no {record.FILE} or no evaluation: train it first")
+        raise UserError(f"{shown(run)} has no {runs.HISTORY} or no evaluation: train it first")
     last = entries[-1]
-    metrics = {step: files.read_json(run / f"eval-val-{step}.json") for step in steps}
+    metrics = {step: runs.read_evaluation(runs.validation_file(run, step)) for step in steps}
     final = metrics[steps[-1]]
     chosen = best.read(run) or {"step": steps[-1], "by": "AP", "metrics": final["metrics"]}
     same = options.same_run(last["model"], run.name, last["overrides"])
@@ -77,7 +77,7 @@ def summarize(run: Path) -> dict[str, Any]:
         for folder in ("train", "eval")
         for tag, curve in _curves(run / folder).items()
     }
-    # eval.sh writes to TensorBoard too, of other records perhaps; the files tell them apart.
+    # eval.sh writes to TensorBoard too, of other records perhaps; training's own files do not mix.
     for tag in final["metrics"]:
         curves[f"eval/{tag}"] = [(step, metrics[step]["metrics"][tag]) for step in steps]
     kept = ("model", "batch_size", "learning_rate", "seed", "examples", "overrides", "records")

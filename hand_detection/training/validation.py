@@ -21,7 +21,7 @@ class Validation:
     """The losses of a config's model on its validation records, for any number of checkpoints.
 
     Not augmented, with the weights that evaluation uses (moving averages, if the config says
-    so) and batch norm as at inference; on the first records only, `images` of them.
+    so) and batch norm as at inference; on the first records only, `IMAGES` of them at most.
 
     Args:
         config: a pipeline.Pipeline.
@@ -33,7 +33,6 @@ class Validation:
         largest = min(LARGEST_BATCH, config.batch_size)
         self._batches = -(-wanted // largest)
         size = wanted // self._batches
-        self.images = self._batches * size
         tf = compat.activate()
         with tf.Graph().as_default() as graph:
             dataset = batches.validation_dataset(config, examples=examples, batch_size=size)
