@@ -9,13 +9,14 @@ decoding the image is told beside it.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from hand_detection import console, detectors, files
 from hand_detection.benchmarking import report, rounds
 from hand_detection.console import UserError, positive_number, say
 from hand_detection.detection import sources
-from hand_detection.exported import FROZEN
+from hand_detection.exported import FAILED, FROZEN
 from hand_detection.paths import EXPORTED, shown
 
 
@@ -37,6 +38,7 @@ def main() -> None:
         batches=arguments.batch,
         rounds=arguments.rounds,
         times=arguments.times,
+        check=as_the_original,
     )
     rows.sort(key=lambda row: (row.batch, row.percentile(50)))
     for line in report.table(rows):
@@ -61,9 +63,13 @@ def find_models(exports: list[Path]) -> list[Path]:
     found = []
     for export in exports:
         if not export.is_dir() or (export / "saved_model.pb").is_file():
-            found.append(detectors.locate(export))
+            found.append(detectors.locate_unchanged(export))
             continue
-        inside = [path for path in sorted(export.rglob("*")) if _is_model(path)]
+        inside = [
+            detectors.locate_unchanged(path)
+            for path in sorted(export.rglob("*"))
+            if _is_model(path, path.relative_to(export).parts)
+        ]
         if not inside:
             raise UserError(f"there is no exported model in {shown(export)}: run ./export.sh first")
         found += inside
@@ -75,8 +81,11 @@ def find_models(exports: list[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def _is_model(path: Path) -> bool:
-    if any(part.startswith(".") for part in path.parts) or path.name == "saved_model.pb":
+def _is_model(path: Path, below: Sequence[str]) -> bool:
+    """Whether `path` is one; hidden folders, and what the parity gate refused, are passed over."""
+    if any(part.startswith(".") or FAILED in part for part in below):
+        return False
+    if path.name == "saved_model.pb":
         return False
     known = path.suffix in detectors.FORMATS and path.is_file()
     return known or (path / "saved_model.pb").is_file()
@@ -86,9 +95,16 @@ def as_the_original(rows: list[rounds.Row]) -> rounds.Row:
     """The frozen graph, one image at a time, with TensorFlow's own number of threads.
 
     The original's detect script: open the image, expand_dims, session.run of all outputs.
+
+    Raises:
+        UserError: each frozen graph takes another number of images at once.
     """
-    return next(
-        row for row in rows if row.model.name == FROZEN and row.batch == 1 and row.threads is None
+    for row in rows:
+        if row.model.name == FROZEN and row.batch == 1 and row.threads is None:
+            return row
+    raise UserError(
+        f"no {FROZEN} takes one image at once, which the others are compared with: "
+        "./export.sh one without --batch, and name it too"
     )
 
 

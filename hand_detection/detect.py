@@ -8,6 +8,7 @@ Decoding, detection, and drawing with writing run at the same time, each in a th
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ def main() -> None:
     if not arguments.inputs and not arguments.camera:
         _parser().error("name an INPUT, or a --camera")
     found = sources.find(arguments.inputs, arguments.camera)
+    _check_outputs(arguments, found)
     if arguments.show:
         opencv.check_windows()
     path = find_export(arguments.model)
@@ -82,7 +84,7 @@ def find_export(model: str | None) -> Path:
     """
     if model is not None:
         below = EXPORTED / model
-        return detectors.locate(
+        return detectors.locate_unchanged(
             below if below.exists() and not Path(model).exists() else Path(model)
         )
     found = EXPORTED.glob(f"[!.]*/{RECORD}")
@@ -92,7 +94,7 @@ def find_export(model: str | None) -> Path:
         raise UserError(
             f"no exported model in {shown(EXPORTED)}: run ./export.sh {models.names()[0]} first"
         )
-    return detectors.locate(newest.parent)
+    return detectors.locate_unchanged(newest.parent)
 
 
 def class_names(export: Path, label_map: Path | None = None) -> dict[int, str]:
@@ -170,6 +172,19 @@ def _video(text: str) -> Path:
     if Path(text).suffix.lower() not in pictures.CODECS:
         raise argparse.ArgumentTypeError(f"{text} does not end in {', '.join(pictures.CODECS)}")
     return Path(text)
+
+
+def _check_outputs(arguments: argparse.Namespace, found: Sequence[sources.Source]) -> None:
+    """With --overwrite an input would be moved aside; two outputs would wait for each other."""
+    inputs = [one.path.resolve() for one in found if not isinstance(one, sources.Camera)]
+    seen: set[Path] = set()
+    for target in filter(None, (getattr(arguments, name) for name in OUTPUTS)):
+        whole = Path(os.path.realpath(target))  # which takes links in a circle too
+        if whole in seen:
+            raise UserError(f"{shown(target)} is named for two outputs: name another")
+        if any(path.is_relative_to(whole) for path in inputs):
+            raise UserError(f"{shown(target)} is an input, or holds one: name another output")
+        seen.add(whole)
 
 
 def _open_outputs(

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from hand_detection import coco, frames
+from hand_detection import coco, files, frames
 from hand_detection.api import compat
 from hand_detection.console import UserError
 from hand_detection.deploy import runtimes
 from hand_detection.detector import MASKS, OUTPUTS, Detector, unfit
-from hand_detection.exported import FROZEN, ONNX, OPENVINO, SAVED_MODEL, TFLITE
+from hand_detection.exported import FROZEN, ONNX, OPENVINO, RECORD, SAVED_MODEL, TFLITE
 from hand_detection.paths import shown
 
 BATCH_SIZE = 8
@@ -122,6 +122,31 @@ def locate(path: Path) -> Path:
         f"no model in {shown(path)}: name a folder made by ./export.sh, a SavedModel's folder, "
         f"or a file {', '.join(f'*{suffix}' for suffix in FORMATS)}"
     )
+
+
+def locate_unchanged(path: Path) -> Path:
+    """As `locate`; the model's files are what the export.json beside it says, if there is one.
+
+    Raises:
+        UserError: there is no model, or it was changed.
+    """
+    path = locate(path)
+    record = path.parent / RECORD
+    if not record.is_file():
+        return path
+    written = files.read_json(record)
+    files.check_types(written, record, sha256=dict)
+    for name, digest in written["sha256"].items():
+        file = path.parent / name
+        # A SavedModel is a folder of files, OpenVINO's model two files.
+        of_xml = path.suffix == ".xml" and file == path.with_suffix(".bin")
+        ours = of_xml or file.is_relative_to(path)
+        if ours and not (file.is_file() and files.sha256(file) == digest):
+            raise UserError(
+                f"{shown(file)} was changed after it was written, or is gone: "
+                "export it again with ./export.sh"
+            )
+    return path
 
 
 def open_model(path: Path, threads: int | None = None) -> Detector:

@@ -159,7 +159,7 @@ def _evaluate_one(
         images = coco.read_detections(arguments.detections, images, classes)
         return subject, score(images, classes, records[0].parent), classes, records
 
-    subject = _beside(detectors.locate(arguments.export))
+    subject = _beside(detectors.locate_unchanged(arguments.export))
     detector = detectors.open_model(subject.path)
     say(f"{shown(subject.path)} on {examples} images of {shown(records[0].parent)}")
     started, images = time.monotonic(), []

@@ -60,7 +60,13 @@ def main() -> None:
         use_input_size(config.proto, arguments.input_size)
     wanted = _wanted(arguments.to, config.proto)
     job = Job(config, prefix, step, arguments.batch, arguments.calibration_frames)
-    made, failed = [], []
+    one = arguments.out and len(wanted) == 1  # its folder is named in full
+    folders = {
+        name: out if one or not name else out.with_name(f"{out.name}-{name}") for name in wanted
+    }
+    for folder in folders.values():
+        _refuse_others(folder)
+    failed = []
     with files.sole_writer(EXPORTED):
         gate = None
         if arguments.parity:
@@ -68,18 +74,18 @@ def main() -> None:
 
             gate = Gate(config, prefix, arguments.parity_frames)
         for name, format_ in wanted.items():
-            plain = not name or (arguments.out and len(wanted) == 1)
-            folder = out if plain else out.with_name(f"{out.name}-{name}")
-            (made if _make(job, format_, folder, gate) else failed).append(folder)
+            if not _make(job, format_, folders[name], gate):
+                failed.append(folders[name])
     if failed:
         raise UserError(
             "not the same as the checkpoint, and kept aside with a report in its "
             f"{RECORD}: {', '.join(shown(_aside(folder)) for folder in failed)}"
         )
-    if list(wanted) == ["tensorrt"]:
-        say(f"Next: take {shown(made[0])} to the device and run its build.sh there")
+    here = [folder for name, folder in folders.items() if name != "tensorrt"]
+    if here:
+        say(f"Next: step 8, ./detect_image.sh --model {shown(here[0])} IMAGE")
     else:
-        say(f"Next: step 8, ./detect_image.sh --model {shown(made[0])} IMAGE")
+        say(f"Next: take {shown(folders['tensorrt'])} to the device and run its build.sh there")
 
 
 def _arguments() -> Any:
@@ -96,7 +102,7 @@ def _arguments() -> Any:
     parser.add_argument("--checkpoint", help="a step, best, or a path (default: the newest)")
     parser.add_argument(
         "--out",
-        type=Path,
+        type=_folder,
         metavar="DIR",
         help="where to (default: exported/RUN, and exported/RUN-FORMAT for other than frozen and "
         "savedmodel)",
@@ -141,10 +147,17 @@ def _arguments() -> Any:
 
 def _size(text: str) -> tuple[int, int]:
     """An argparse type: height and width."""
-    match = re.fullmatch(r"([1-9]\d*)(?:x([1-9]\d*))?", text)
+    match = re.fullmatch(r"([1-9]\d{0,3})(?:x([1-9]\d{0,3}))?", text)
     if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size, e.g. 320 or 640x360")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size up to 9999, e.g. 320 or 640x360")
     return int(match[2] or match[1]), int(match[1])
+
+
+def _folder(text: str) -> Path:
+    """An argparse type: a folder to make, which others are named after."""
+    if Path(text).name in ("", ".."):
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a folder to make")
+    return Path(text)
 
 
 def _wanted(names: list[str] | None, proto: Any) -> dict[str, Format]:
@@ -177,6 +190,13 @@ def _wanted(names: list[str] | None, proto: Any) -> dict[str, Format]:
             require(package)
         wanted[name] = FORMATS[name]
     return wanted
+
+
+def _refuse_others(folder: Path) -> None:
+    """An earlier export gives way, or an empty folder; nothing else of the user's does."""
+    empty = folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not empty and not (folder / RECORD).is_file():
+        raise UserError(f"{shown(folder)} is there already and no export: name another by --out")
 
 
 def _make(job: Job, format_: Format, folder: Path, gate: Gate | None) -> bool:

@@ -69,6 +69,9 @@ def main() -> None:
     chosen = list(dict.fromkeys(known[name] for name in arguments.wanted or known))
     if arguments.offline:
         chosen = [checkpoint for checkpoint in chosen if checkpoint.offline]
+        if not chosen:
+            offline = ", ".join(name for name, checkpoint in known.items() if checkpoint.offline)
+            parser.error(f"--offline has none of these: only {offline}")
 
     with files.sole_writer(PRETRAINED):
         if len(chosen) == 1:

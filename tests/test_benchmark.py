@@ -11,7 +11,9 @@ import pytest
 from conftest import ROOT
 from red_squares import export, export_onnx, picture
 
+from hand_detection.benchmark import find_models
 from hand_detection.benchmarking import report, rounds, worker
+from hand_detection.exported import FROZEN
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,28 @@ def test_what_cannot_be_measured_is_one_line(exported, images, tmp_path):
         done = benchmark(*arguments)
         assert (done.returncode, done.stderr.count("\n")) == (1, 1)
         assert said in done.stderr
+
+
+def test_hidden_folders_and_refused_exports_are_passed_over_below_the_folder_alone(tmp_path):
+    folder = tmp_path / ".checkout" / "exported"
+    for name in ("red", ".red.partial", "red.FAILED", "red.FAILED.1"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / FROZEN).touch()
+    assert find_models([folder]) == [folder / "red" / FROZEN]
+
+
+def test_a_frozen_graph_of_another_batch_is_told_before_anything_is_measured(images, tmp_path):
+    from hand_detection.api import compat
+
+    model = export(tmp_path / "red") / FROZEN
+    graph = compat.activate().GraphDef.FromString(model.read_bytes())
+    [image] = [node for node in graph.node if node.name == "image_tensor"]
+    image.attr["shape"].shape.dim[0].size = 4
+    model.write_bytes(graph.SerializeToString())
+    done = benchmark(model, "--images", images, "--threads", "own", "--out", tmp_path)
+    assert done.returncode == 1
+    assert "measure" not in done.stderr
+    assert f"error: no {FROZEN} takes one image at once" in done.stderr
 
 
 def test_a_damaged_model_is_named(images, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -174,6 +175,33 @@ def test_results_are_refused_or_moved_aside_never_overwritten(run, tmp_path):
     assert (tmp_path / "o.json.1").read_text() == "mine"
     assert (tmp_path / "kitti.1" / "mine.txt").read_text() == "mine"
     assert [path.name for path in folder.iterdir()] == ["square.txt"]
+
+
+def test_an_input_is_never_an_output_even_with_overwrite(run, tmp_path):
+    image = tmp_path / "in" / "square.png"
+    image.parent.mkdir()
+    picture(40).save(image)
+    for output in (("--json", image), ("--save-images", image.parent), ("--kitti", tmp_path)):
+        one_line(run(image, *output, "--overwrite"), "is an input, or holds one")
+    out = tmp_path / "o"
+    one_line(run(image, "--json", out, "--csv", out), "o is named for two outputs")
+    out.symlink_to(out)
+    one_line(run(image, "--json", out / "found.json"), "o is no folder")
+    out.unlink()
+    assert [path.name for path in tmp_path.rglob("*")] == ["in", "square.png"]
+
+
+def test_frames_of_one_name_are_refused_before_one_is_written(run, videos, tmp_path):
+    shutil.copy(videos[".avi"], tmp_path)
+    picture(40).save(tmp_path / "clip_frame_000000.jpg")
+    out = tmp_path / "out"
+    one_line(run(tmp_path, "--kitti", out), "has the name of a frame of", "clip.avi: rename one")
+    assert not out.exists()
+    (tmp_path / "clip_frame_000000.jpg").rename(tmp_path / "clip_frame_0.jpg")
+    assert len(sources.find([str(tmp_path)], [0])) == 3
+    (tmp_path / "clip.avi").rename(tmp_path / "camera0.avi")
+    with pytest.raises(console.UserError, match=r"camera0\.avi has the name of a camera"):
+        sources.find([str(tmp_path)], [0])
 
 
 def test_a_bad_image_is_named_and_the_others_are_kept(run, tmp_path):

@@ -241,6 +241,27 @@ def test_a_damaged_file_is_refused_whatever_its_format(tmp_path, capfd):
     assert capfd.readouterr().err == ""  # that is all there is to read: no library's own words
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "file"),
+    [
+        ("all", "frozen_inference_graph.pb"),
+        ("all/saved_model", "saved_model.pb"),
+        ("all-openvino", "model.bin"),
+        ("all-tflite", "model.tflite"),
+    ],
+)
+def test_a_file_changed_since_the_export_is_noticed(model, file, everything, tmp_path):
+    shutil.copytree(everything / Path(model).parts[0], tmp_path / Path(model).parts[0])
+    model = tmp_path / model
+    assert detectors.locate_unchanged(model) == detectors.locate(model)
+    data = bytearray((model / file).read_bytes())
+    data[len(data) // 2] ^= 1
+    (model / file).write_bytes(data)
+    with pytest.raises(UserError, match="was changed after it was written"):
+        detectors.locate_unchanged(model)
+
+
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
@@ -258,11 +279,43 @@ def test_what_the_decoder_does_not_know_is_refused_before_anything_is_made(setti
         refuse_unfit(pipeline.load(MODEL, settings=(setting,)).proto)
 
 
-@pytest.mark.parametrize("size", ["0", "320x", "-3", "axb", "320x0"])
+@pytest.mark.parametrize("size", ["0", "320x", "-3", "axb", "320x0", "10000", "5000000000"])
 def test_a_wrong_input_size_is_misuse(step, size):
     done = step("export.sh", MODEL, f"--input-size={size}")
     assert done.returncode == 2
     assert "is not a size" in done.stderr
+
+
+@pytest.mark.parametrize("out", [".", "", "/", "a/.."])
+def test_a_folder_without_a_name_is_misuse(step, out):
+    done = step("export.sh", MODEL, f"--out={out}")
+    assert done.returncode == 2
+    assert "is no name of a folder to make" in done.stderr
+
+
+def test_a_folder_that_is_no_export_never_gives_way_to_one(small, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").touch()
+    with pytest.raises(UserError, match="mine is there already and no export: name another"):
+        run_export(small, "--out", tmp_path / "mine", "--no-parity")
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("formats", "said"),
+    [
+        (("tensorrt", "onnx"), "./detect_image.sh --model {out}-onnx IMAGE"),
+        (("tensorrt",), "take {out} to the device"),
+    ],
+)
+def test_the_last_line_names_an_export_that_runs_here(
+    formats, said, small, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(export, "_make", lambda *_: True)
+    words = [word for name in formats for word in ("--to", name)]
+    run_export(small, *words, "--out", tmp_path / "out", "--no-parity")
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("Next: ") and said.format(out=tmp_path / "out") in last
 
 
 TRTEXEC = """#!{python}

@@ -531,6 +531,15 @@ def test_egohands_goes_its_own_way(step, archive, tmp_path):
         (["--format", "gif", "a", "b"], "invalid choice"),
         (["--format", "coco", "a"], "required: OUT"),
         (["--format", "coco", "--first-pixel", "1", "a", "b"], "--first-pixel is for voc and csv"),
+        *(
+            (["--format", "egohands", *option, "a", "b"], f"{option[0]} is not for egohands")
+            for option in (
+                ["--images", "c"],
+                ["--label-map", "c"],
+                ["--exif", "ignore"],
+                ["--mend"],
+            )
+        ),
     ],
 )
 def test_misuse_exits_with_2(step, args, message):

@@ -81,6 +81,9 @@ def test_step_2_takes_the_name_of_a_model_or_of_its_checkpoint(step):
     wrong = step("download_pretrained_models.sh", "ssd_mobilenet_v9")
     assert wrong.returncode == 2
     assert models.names()[0] in wrong.stderr
+    none = step("download_pretrained_models.sh", "ssd_mobilenet_v1_egohands", "--offline")
+    assert none.returncode == 2
+    assert "--offline has none of these: only ssd_mobilenet_v1_quick" in none.stderr
     fetch_backbone()
     done = step("download_pretrained_models.sh", "ssd_mobilenet_v1_quick", "--offline")
     assert done.returncode == 0, done.stderr

@@ -43,7 +43,6 @@ def main() -> None:
     add(
         "--exif",
         choices=("upright", "ignore"),
-        default="upright",
         help="upright: turn pixels by their EXIF orientation; ignore: boxes are on the pixels "
         "as they are stored (upright)",
     )
@@ -54,6 +53,9 @@ def main() -> None:
     if args.first_pixel is not None and args.format not in ("voc", "csv"):
         parser.error(f"--first-pixel is for voc and csv: {args.format} has a fixed one")
     if args.format == "egohands":
+        for option in ("images", "label_map", "exif", "mend"):
+            if getattr(args, option):
+                parser.error(f"--{option.replace('_', '-')} is not for egohands")
         given = ["--overwrite"] if args.overwrite else []
         step = str(ROOT / "prepare_egohands.py")
         command = [sys.executable, step, "--archive", str(args.src), "--out", str(args.out)]
@@ -68,7 +70,7 @@ def main() -> None:
         args.src,
         args.out,
         options=Options(args.images, args.first_pixel),
-        settings=convert.Settings(turn=args.exif == "upright", mend=args.mend),
+        settings=convert.Settings(turn=args.exif != "ignore", mend=args.mend),
         label_map=args.label_map,
         workers=args.workers,
         overwrite=args.overwrite,

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +68,7 @@ def measure(
     batches: Sequence[int],
     rounds: int,
     times: int,
+    check: Callable[[list[Row]], object] = len,
 ) -> list[Row]:
     """Measure every model with every number of threads and of images at once.
 
@@ -78,6 +79,7 @@ def measure(
         batches: numbers of images; a model of a fixed batch is only measured with its own.
         rounds: how many times all are gone through.
         times: batches a row and round.
+        check: looks at the rows before anything is measured, and may raise.
 
     Raises:
         UserError: a model cannot be opened or run; says which and why.
@@ -98,6 +100,7 @@ def measure(
                         row = Row(model, count, batch, loaded["load_seconds"])
                         workers.append((row, worker))
                     bar.update()
+        check([row for row, _ in workers])
         # Smaller batches first: peak memory only ever grows.
         workers.sort(key=lambda pair: pair[0].batch)
         with Progress(len(workers) * (rounds + 1), "measure", "runs") as bar:

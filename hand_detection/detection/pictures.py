@@ -17,7 +17,6 @@ from hand_detection.paths import shown
 
 CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 RATE = 10.0  # frames a second of a video made of images
-QUALITY = 92
 WINDOW = "detections (q ends)"
 
 
@@ -27,8 +26,7 @@ def image_files(path: Path, *, overwrite: bool) -> Iterator[Write]:
     with files.new_folder(path, overwrite=overwrite) as folder:
 
         def write(result: Result) -> None:
-            target = folder / f"{result.frame.name}.jpg"
-            result.drawn.save(target, "JPEG", quality=QUALITY)
+            result.save(folder / f"{result.frame.name}.jpg")
 
         yield write
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from PIL import Image
 
 from hand_detection import coco, drawing
+from hand_detection.console import UserError
 from hand_detection.detection.sources import Frame
+
+QUALITY = 92
+_JPEG_SIDE = 65_500  # pixels: libjpeg's own limit
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,19 @@ class Result:
         if self.note:
             drawing.draw_note(picture, self.note)
         return picture
+
+    def save(self, path: Path, kind: str = "JPEG") -> None:
+        """Write the drawn picture to `path` as a "JPEG" or a "PNG".
+
+        Raises:
+            UserError: it is larger than a JPEG can be.
+        """
+        if kind == "JPEG" and max(self.size) > _JPEG_SIDE:
+            raise UserError(
+                f"{self.frame.file} is {self.size[0]} x {self.size[1]}, and a JPEG has at most "
+                f"{_JPEG_SIDE:,} pixels a side: write a .png by ./detect_image.sh --output"
+            )
+        self.drawn.save(path, kind, quality=QUALITY)
 
     def objects(self) -> Iterator[tuple[str, int, float, tuple[float, ...]]]:
         """Class name, class id, score, and (xmin, ymin, xmax, ymax) in pixels of each."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,7 @@ IMAGES = base.SUFFIXES
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv")
 DECODERS = 2  # threads for images; a video's decoder has its own
 _AHEAD = 4  # images decoded before they are asked for
+_FRAME_NUMBER = re.compile(r"_frame_\d{6,}$")  # what is put behind a video's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Image:
             UserError: it is no image, cut, or damaged.
         """
         try:
+            _refuse_device(self.path)
             data = self.path.read_bytes()
         except OSError as error:
             raise UserError(f"no image {shown(self.path)}: {error.strerror}") from None
@@ -167,7 +170,16 @@ def find(inputs: Sequence[str], cameras: Sequence[int] = ()) -> list[Source]:
             found[name] = _video(path, relative.as_posix(), name)
         else:
             found[name] = Image(path, relative.as_posix(), name)
-    return [*found.values(), *(Camera(number) for number in cameras)]
+    for camera in map(Camera, cameras):
+        if found.setdefault(camera.file, camera) != camera:
+            raise UserError(f"{found[camera.file].file} has the name of a camera: rename it")
+    for name, source in found.items():
+        clip = found.get(_FRAME_NUMBER.sub("", name), source)
+        if isinstance(source, Image) and not isinstance(clip, Image):
+            raise UserError(
+                f"{shown(source.path)} has the name of a frame of {clip.file}: rename one"
+            )
+    return list(found.values())
 
 
 def total(sources: Sequence[Source]) -> int | None:
@@ -229,6 +241,7 @@ def _files(text: str) -> list[Path]:
             raise UserError(f"there is no image or video in {shown(path)}")
         return found
     if path.exists():
+        _refuse_device(path)
         if not _is_known(path):
             known = ", ".join((*IMAGES, *VIDEOS))
             raise UserError(f"{shown(path)} is no image or video by its ending: {known} are")
@@ -240,6 +253,12 @@ def _files(text: str) -> list[Path]:
             raise UserError(f"no image or video matches {text}")
         return found
     raise UserError(f"there is no {shown(path)}")
+
+
+def _refuse_device(path: Path) -> None:
+    """A pipe may never end, and /dev/zero does not."""
+    if path.exists() and not path.is_file():
+        raise UserError(f"{shown(path)} is no regular file: name one that holds the picture")
 
 
 def _is_known(path: Path) -> bool:
