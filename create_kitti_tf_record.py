@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from pathlib import Path
 
-from hand_detection import venv
+ROOT = Path(__file__).resolve().parent
 
 
 def group(text: str) -> str:
@@ -20,8 +21,9 @@ def group(text: str) -> str:
     try:
         if text != splits.FOLDER and not re.compile(text).groups:
             raise argparse.ArgumentTypeError(f"{text!r} has no (...) that captures the group")
-    except re.error as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
+    except (re.error, OverflowError, RecursionError) as error:
+        shown = f"{text[:80]}..." if len(text) > 80 else text
+        raise argparse.ArgumentTypeError(f"{shown!r} is no regular expression: {error}") from None
     return text
 
 
@@ -127,6 +129,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    from hand_detection import venv
+
     venv.enter()
     from hand_detection.console import run
 

@@ -18,7 +18,7 @@ if [[ ${1-} && ! ${2-} =~ ^[1-9][0-9]*$ ]]; then
   exit 2
 fi
 
-cd "$(dirname "${BASH_SOURCE[0]}")"
+cd -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")"
 step() { printf '\n== %s\n' "$*"; "$@"; }
 model=ssd_mobilenet_v1_quick
 

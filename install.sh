@@ -27,12 +27,12 @@ done
 [[ $source =~ ^(auto|submodule|registry)$ ]] || fail "--source $source: auto, submodule or registry" 2
 
 SECONDS=0
-cd "$(dirname "${BASH_SOURCE[0]}")"
+cd -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")"
 # shellcheck source=tools/venv.sh
 source tools/venv.sh
 be_sole_installer
 make_venv "$python" "$gpu"
 [[ ! $deploy ]] || add_requirements tools/requirements-deploy.lock
-.venv/bin/python -m hand_detection.api.install --source "$source"
+.venv/bin/python -I hand_detection/run.py api.install --source "$source"
 echo "installed in $SECONDS s; .venv takes $(du -sh .venv | cut -f1)"
 echo "Next: step 2, ./download_pretrained_models.sh"

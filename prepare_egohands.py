@@ -9,9 +9,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
-from hand_detection import venv
+ROOT = Path(__file__).resolve().parent
 
 
 def main() -> None:
@@ -46,6 +47,8 @@ def main() -> None:
         parser.error(f"--{next(iter(given))} goes with --sample")
     if given.get("frames", 1) > 9999:
         parser.error("--frames is 9999 at most: frame_NNNN")
+    if given.get("videos", 1) > 5592:
+        parser.error("--videos is 5592 at most: there are no more names of EgoHands' form")
     out = args.out or (paths.SAMPLE if args.sample else paths.EGOHANDS)
 
     from hand_detection import download, egohands, prepare
@@ -84,6 +87,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    from hand_detection import venv
+
     venv.enter()
     from hand_detection.console import run
 

@@ -10,7 +10,7 @@ if [[ ${1-} == -h || ${1-} == --help ]]; then
   sed -n '2,/^set /s/^# \{0,1\}//p' "$0"
   exit 0
 fi
-cd "$(dirname "${BASH_SOURCE[0]}")"
+cd -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")"
 # shellcheck source=tests/setup.sh
 source tests/setup.sh
 # A file's tests stay together, since they share what they train and export; slow files first.

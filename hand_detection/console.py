@@ -19,7 +19,9 @@ from tqdm import tqdm
 T = TypeVar("T")
 _GRACE_SECONDS = 10.0  # from SIGTERM to the end, whatever is waited for
 _LONGEST = 2000  # characters of a message: some quote what they were given
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
+_DISK_ERRORS = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO
+)  # fmt: skip
 _ending = threading.Event()  # SIGTERM came
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -37,6 +39,7 @@ def run(main: Callable[[], int | None]) -> None:
     """
     signal.signal(signal.SIGTERM, _raise_on_sigterm)
     sys.unraisablehook = _send_again
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # of file names that are not UTF-8
     try:
@@ -67,6 +70,13 @@ def run(main: Callable[[], int | None]) -> None:
             raise
         status = _fail(said)
     sys.exit(status)
+
+
+def _open_streams() -> None:
+    """Streams that came closed (`>&-`) lead nowhere, and no file of ours gets their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def _call(main: Callable[[], int | None]) -> int | None:
@@ -184,9 +194,11 @@ def warn(text: str) -> None:
 
 
 def whole_number(text: str) -> int:
-    """An argparse type: 0, 1, 2, ..."""
+    """An argparse type: 0, 1, 2, ... 2^31 - 1, which configs and TensorFlow's seeds can hold."""
     if not text.isascii() or not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    if int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} is above {2**31 - 1}")
     return int(text)
 
 
@@ -198,10 +210,8 @@ def positive_number(text: str) -> int:
 
 
 def seed_number(text: str) -> int:
-    """An argparse type: a seed that TensorFlow takes, 0 to 2^31 - 1."""
-    if whole_number(text) >= 2**31:
-        raise argparse.ArgumentTypeError(f"{text!r} is above {2**31 - 1}")
-    return int(text)
+    """An argparse type: a seed."""
+    return whole_number(text)
 
 
 class Progress:

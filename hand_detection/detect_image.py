@@ -25,7 +25,9 @@ def main() -> None:
         description="Step 8: detect hands in images and draw them.",
         epilog="With several images, --output is a folder, or becomes one less .jpg or .png.",
     )
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="JPEG, PNG, WebP, BMP or TIFF files")
+    parser.add_argument(
+        "images", nargs="+", type=Path, metavar="IMAGE", help="JPEG, PNG, WebP, BMP or TIFF files"
+    )
     parser.add_argument(
         "--model",
         metavar="MODEL",

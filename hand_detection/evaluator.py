@@ -259,9 +259,8 @@ def explain_misfit(checkpoint: Path) -> Iterator[None]:
     try:
         yield
     except (tf.errors.OpError, ValueError) as error:
-        first = str(getattr(error, "message", error)).strip().splitlines()[0]
         raise UserError(
-            f"{shown(checkpoint)} does not fit the config, or is damaged: {first}"
+            f"{shown(checkpoint)} does not fit the config, or is damaged: {compat.reason(error)}"
         ) from None
 
 

@@ -61,7 +61,7 @@ def _make_place_for(path: Path) -> None:
 def _refuse_device(path: Path) -> None:
     """A rename would take the place of /dev/null itself, or of /dev/stdout, which is a link."""
     special = path.exists() and not (path.is_file() or path.is_dir())
-    if special or path.parent.resolve() == Path("/dev"):
+    if special or os.path.realpath(path.parent) == "/dev":
         raise UserError(
             f"{path} is a device, a pipe or the like, which is never replaced: name a file"
         )
@@ -234,7 +234,7 @@ def check_types(value: Any, path: Path, **types: type | tuple[type, ...]) -> Non
         UserError: it is no object, or lacks one, or one is of another type.
     """
     for name, type_ in types.items():
-        if not isinstance(value, dict) or not isinstance(value.get(name), type_):
+        if not isinstance(value, dict) or not isinstance(value.get(name, ...), type_):
             raise UserError(f"{shown(path)} is not a file that this project wrote: {name} is wrong")
 
 

@@ -93,11 +93,9 @@ def explain_damage(records: Sequence[Path]) -> Iterator[None]:
         for folder in {path.parent for path in records}:
             if (folder / tfrecords.MANIFEST).exists():
                 tfrecords.verify(folder, full=True)  # names the file that was changed
-        lines = [line.strip() for line in error.message.splitlines()]
-        said = [line for line in lines if line and "root error" not in line]
         raise UserError(
             f"TensorFlow stopped on the records of {shown(records[0].parent)}: "
-            f"{said[0] if said else type(error).__name__}"
+            f"{compat.reason(error)}"
         ) from None
 
 

@@ -58,7 +58,7 @@ def _trained_frames(run: Path) -> tuple[set[str], set[str]]:
     frames: set[str] = set()
     inputs: set[str] = set()
     for entry in runs.history(run):
-        folder, sha256 = entry["records"]["folder"], entry["records"].get("manifest_sha256")
+        folder, sha256 = entry["records"]["folder"], entry["records"]["manifest_sha256"]
         # Written relative to where the training was started, most often the root.
         candidates = (Path(folder), ROOT / folder)
         manifests = [path / tfrecords.MANIFEST for path in candidates]

@@ -6,6 +6,8 @@ the repository's root.
 
 from __future__ import annotations
 
+import math
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from typing import Any
 
 from google.protobuf import descriptor, text_format
 
-from hand_detection import models
+from hand_detection import labelmap, models
 from hand_detection.api import compat
 from hand_detection.console import UserError, is_text
 from hand_detection.paths import ROOT, shown
@@ -52,7 +54,8 @@ def load(model: str, *, data: Path | None = None, settings: tuple[str, ...] = ()
         settings: "KEY=VALUE" texts; KEY is a dotted path, e.g. train_config.batch_size.
 
     Raises:
-        UserError: no such config, or it does not parse (the text names file and line).
+        UserError: no such config, or it does not parse (the text names file and line); or a
+            number in it is none that it can be.
     """
     path = models.config_file(model)
     proto = parse(path)
@@ -61,6 +64,8 @@ def load(model: str, *, data: Path | None = None, settings: tuple[str, ...] = ()
     for setting in settings:
         override(proto, setting)
     _make_paths_absolute(proto)
+    _check_numbers(proto, path)
+    _check_classes(proto, path)
     return Pipeline(path.stem, path, proto)
 
 
@@ -99,13 +104,16 @@ def explain_refusal(config: Pipeline) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError) as error:
-        reason = next(iter(str(error).strip().splitlines()), "no reason given")
+        lines = str(error).strip().splitlines() or ["no reason given"]
+        # AutoGraph's text is a traceback.
+        reason = lines[-1 if lines[0] == "in user code:" else 0].strip()
         raise UserError(f"the API refuses {shown(config.path)}: {reason}") from None
 
 
 def use_data(proto: Any, data: Path) -> None:
     """Point the config's readers to the TFRecords in the data set folder `data`."""
-    records = data.resolve() / "tfrecords"
+    # Unlike Path.resolve before Python 3.13, realpath raises nothing on links in a circle.
+    records = Path(os.path.realpath(data)) / "tfrecords"
     for reader, split in ((proto.train_input_reader, "train"), (eval_reader(proto), "val")):
         reader.tf_record_input_reader.input_path[:] = [f"{records / split}.record-*"]
 
@@ -155,6 +163,32 @@ def _make_paths_absolute(proto: Any) -> None:
         paths[:] = [str(ROOT / path) for path in paths]
 
 
+def _check_numbers(proto: Any, path: Path) -> None:
+    """Refuse what would end in weights that are no numbers, or in the middle of a training."""
+    text = text_format.MessageToString(proto)
+    for name, value in re.findall(r"^ *(\w+): (-?(?:\d.*|nan|inf))$", text, re.MULTILINE):
+        if not math.isfinite(float(value)):
+            wrong = "no finite number"
+        elif name == "aspect_ratios" and float(value) <= 0:
+            wrong = "not above 0"
+        elif name == "gradient_clipping_by_norm" and float(value) < 0:
+            wrong = "below 0"
+        else:
+            continue
+        raise UserError(f"{shown(path)}: {name} is {value}, {wrong}: mend it, or your --set of it")
+
+
+def _check_classes(proto: Any, path: Path) -> None:
+    """Refuse a model with fewer classes than the label map, or with more than one can have."""
+    label_map, classes = Path(proto.train_input_reader.label_map_path), num_classes(proto)
+    least = max(labelmap.read_label_map(label_map).values()) if label_map.is_file() else 1
+    if not least <= classes <= labelmap.LARGEST_ID:
+        raise UserError(
+            f"{shown(path)}: num_classes is {classes}, and for {shown(label_map)} it must be "
+            f"{least} to {labelmap.LARGEST_ID}: mend it, or your --set of it"
+        )
+
+
 def digest(proto: Any) -> int:
     """A number that machines agree on if they train alike: their paths may differ."""
     copy = type(proto)()
@@ -180,8 +214,10 @@ def record_files(reader: Any, split: str | None = None) -> list[Path]:
         split: another split in the same folder (train, val, test) than the reader's own.
 
     Raises:
-        UserError: there are none.
+        UserError: there are none, or `split` is no name.
     """
+    if split is not None and not re.fullmatch(r"[\w-]+", split):
+        raise UserError(f"{split!r} is no name of a split (letters, digits, - and _): e.g. test")
     patterns = list(reader.tf_record_input_reader.input_path)
     if split is not None:
         patterns = [str(Path(pattern).parent / f"{split}.record-*") for pattern in patterns]

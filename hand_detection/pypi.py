@@ -33,7 +33,7 @@ def fetch(requirement: str, name: str, sha256: str, folder: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         pinned = Path(temporary) / "requirements.txt"
         pinned.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command = [sys.executable, "-I", "-m", "pip", "download", "--quiet", "--no-deps"]
         command += ["--disable-pip-version-check", "--require-hashes"]
         command += ["--dest", temporary, "--requirement", str(pinned)]
         result = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -42,10 +42,12 @@ def history(run: Path) -> list[dict[str, Any]]:
             seed=int,
             examples=int,
             records=dict,
+            commit=(str, type(None)),
             api=dict,
             versions=dict,
         )
-        files.check_types(entry["records"], path, folder=str)
+        files.check_types(entry["api"], path, kind=str, version=str)
+        files.check_types(entry["records"], path, folder=str, manifest_sha256=(str, type(None)))
     return entries
 
 
@@ -70,7 +72,16 @@ def read_evaluation(path: Path) -> dict[str, Any]:
         UserError: it is none.
     """
     record = files.read_json(path)
-    files.check_types(record, path, model=str, split=str, trained_on=str, images=int, metrics=dict)
+    files.check_types(
+        record,
+        path,
+        model=str,
+        split=str,
+        step=(int, type(None)),
+        trained_on=str,
+        images=int,
+        metrics=dict,
+    )
     check_numbers(record["metrics"], path)
     return record
 
@@ -101,6 +112,6 @@ def evaluations(run: Path) -> list[dict[str, Any]]:
         except UserError as error:
             warn(f"warning: {error}: left out")
             continue
-        if isinstance(record["step"], int):  # none of a detections file's
+        if record["step"] is not None:  # else it is of a detections file
             records.append(record)
     return sorted(records, key=lambda record: -record["step"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from hand_detection.console import UserError
@@ -16,11 +17,14 @@ BASE = {
 
 
 def set_steps(proto: Any, steps: int) -> None:
-    """Train to `steps`; a cosine schedule is stretched to end there, its warm-up in proportion."""
+    """Train to `steps`; a cosine schedule is stretched to end there, its parts in proportion."""
     proto.train_config.num_steps = steps
     kind, schedule = _schedule(proto)
     if kind == "cosine_decay_learning_rate":
-        schedule.warmup_steps = max(1, schedule.warmup_steps * steps // schedule.total_steps)
+        before = max(1, schedule.total_steps)
+        schedule.warmup_steps = max(1, schedule.warmup_steps * steps // before)
+        if schedule.hold_base_rate_steps:
+            schedule.hold_base_rate_steps = schedule.hold_base_rate_steps * steps // before
         schedule.total_steps = steps
 
 
@@ -34,7 +38,8 @@ def set_base_rate(proto: Any, rate: float) -> None:
     """Make `rate` the schedule's base rate; its other rates (warm-up, steps) in proportion.
 
     Raises:
-        UserError: the config's own base rate is 0, or it has no schedule.
+        UserError: the config's own base rate is 0, or it has no schedule; or `rate` is none that
+            a config's float32 can hold.
     """
     now = base_rate(proto)
     if now <= 0:
@@ -48,6 +53,8 @@ def set_base_rate(proto: Any, rate: float) -> None:
                 value = getattr(message, field.name)
                 setattr(message, field.name, value * rate / now)
     setattr(schedule, BASE[kind], rate)
+    if not 0 < getattr(schedule, BASE[kind]) < math.inf:
+        raise UserError(f"--lr {rate:g}: a learning rate is a float32 number, about 1e-38 to 1e38")
 
 
 def _schedule(proto: Any) -> tuple[str, Any]:

@@ -78,6 +78,8 @@ def deal(
     Raises:
         UserError: a split would be empty, or a frame's group is not known.
     """
+    if (rule.folds or 0) > len(names):
+        raise UserError(f"--folds {rule.folds} of {len(names)} frames leaves a fold empty")
     order = list(names)
     random.Random(rule.seed).shuffle(order)
     if rule.split == "official":
@@ -96,9 +98,10 @@ def deal(
     val = [name for name in order if name in held_out]
     train = [name for name in order if name not in held_out]
     if not val or not train:
-        what = f"--folds {rule.folds}" if rule.folds else f"--val-size {rule.val_size}"
         of = f"{len(set(groups.values()))} groups with " if rule.split in GROUPED else ""
-        raise UserError(f"{what} of {of}{len(order)} frames leaves nothing to train on")
+        raise UserError(
+            f"--val-size {rule.val_size} of {of}{len(order)} frames leaves nothing to train on"
+        )
     return {"train": train, "val": val}
 
 
@@ -135,11 +138,11 @@ def _by_group(order: Sequence[str], groups: Mapping[str, str], rule: Rule) -> li
         while drawn and len(held_out) < rule.val_size:
             held_out += frames[drawn.pop(0)]
         return [held_out]
+    if rule.folds > len(frames):
+        raise UserError(f"--folds {rule.folds} of {len(frames)} groups leaves a fold empty")
     parts: list[list[str]] = [[] for _ in range(rule.folds)]
     for group in sorted(drawn, key=lambda group: -len(frames[group])):
         min(parts, key=len).extend(frames[group])
-    if not all(parts):
-        raise UserError(f"--folds {rule.folds} of {len(frames)} groups leaves a fold empty")
     return parts
 
 

@@ -107,6 +107,8 @@ def test_a_folder_that_is_not_there_is_not_made(step, tmp_path):
         ["--group", "(a)"],
         ["--split", "group", "--group", "a"],
         ["--split", "group", "--group", "(a"],
+        ["--split", "group", "--group", "(a{99999999999})"],
+        ["--split", "group", "--group", "(" * 5000 + "a" + ")" * 5000],
         ["--folds", "5"],
         ["--folds", "5", "--fold", "6"],
         ["--folds", "1", "--fold", "1"],
@@ -118,6 +120,7 @@ def test_misuse_exits_with_2_and_says_how(step, args):
     wrong = step("create_tfrecords.sh", *args)
     assert wrong.returncode == 2
     assert "usage: create_tfrecords.sh" in wrong.stderr
+    assert len(wrong.stderr) < 2000
     assert "Traceback" not in wrong.stderr
 
 

@@ -51,6 +51,7 @@ def test_tf_config_names_the_workers_the_chief_first(monkeypatch, value, expecte
         json.dumps({**TWO, "task": {"type": "worker", "index": 2}}),
         json.dumps({**TWO, "task": {"type": "evaluator", "index": 0}}),
         json.dumps({**TWO, "cluster": {"worker": ["no port", "b:2"]}}),
+        "[" * 100_000,
     ],
 )
 def test_a_tf_config_that_is_none_is_told(monkeypatch, text):

@@ -11,7 +11,7 @@ import pytest
 import zoo
 from small_data import kitti_folder
 
-from hand_detection import batches, models, paths, pipeline, pretrained
+from hand_detection import batches, evaluator, models, paths, pipeline, pretrained
 from hand_detection.api import compat
 from hand_detection.console import UserError
 from hand_detection.training import graph, restoration
@@ -165,3 +165,45 @@ def test_without_its_checkpoint_training_says_how_to_get_it(data):
         pytest.skip("the checkpoint is there")
     with pytest.raises(UserError, match=r"models\.sh rfcn_resnet101_coco_2018_01_28 first"):
         restoration.require(config)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "size", "reason"),
+    [
+        (".index", 50, "not an sstable"),
+        (".index", 0, "file is too short to be an sstable"),
+        (".data-00000-of-00001", 8, "Read less bytes than requested"),
+    ],
+)
+def test_a_damaged_checkpoint_is_told_with_what_is_wrong(suffix, size, reason, tmp_path):
+    tf = compat.activate()
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.get_variable("weights", (100, 100))
+        saver = tf.train.Saver()
+        session.run(tf.global_variables_initializer())
+        prefix = tmp_path / "model.ckpt-3"
+        saver.save(session, str(prefix))
+        os.truncate(f"{prefix}{suffix}", size)
+        with (
+            pytest.raises(UserError, match=rf"model\.ckpt-3 does not .* is damaged: {reason}"),
+            evaluator.explain_misfit(prefix),
+        ):
+            saver.restore(session, str(prefix))
+
+
+def test_a_variable_of_another_shape_is_told_with_both(tmp_path):
+    tf = compat.activate()
+    prefix = tmp_path / "model.ckpt-3"
+    for size in (2, 3):
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.get_variable("weights", (size,))
+            saver = tf.train.Saver()
+            if size == 2:
+                session.run(tf.global_variables_initializer())
+                saver.save(session, str(prefix))
+                continue
+            with (
+                pytest.raises(UserError, match=r"damaged: Assign .* shape= \[3\] .* \[2\]$"),
+                evaluator.explain_misfit(prefix),
+            ):
+                saver.restore(session, str(prefix))

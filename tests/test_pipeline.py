@@ -6,9 +6,11 @@ import re
 
 import pytest
 
-from hand_detection import models, paths, pipeline
+from hand_detection import labelmap, models, paths, pipeline
 from hand_detection.console import UserError
 
+ANCHORS = "model.ssd.anchor_generator.ssd_anchor_generator"
+NMS = "model.ssd.post_processing.batch_non_max_suppression"
 NAMES = sorted(path.stem for path in paths.CONFIGS.glob("*.config"))
 
 
@@ -73,11 +75,48 @@ def test_settings_override_the_config():
         ("trainconfig.batch_size=3", "no block 'trainconfig'"),
         ("train_config.batch_size=many", "does not fit"),
         ("train_config.batch_size.x=1", "no block 'batch_size'"),
+        (f"{NMS}.iou_threshold=nan", "iou_threshold is nan, no finite number"),
+        (f"{ANCHORS}.min_scale=nan", "min_scale is nan, no finite number"),
+        (f"{ANCHORS}.aspect_ratios=0", "aspect_ratios is 0.0, not above 0"),
+        ("train_config.gradient_clipping_by_norm=-1", "norm is -1.0, below 0"),
+        ("train_config.gradient_clipping_by_norm=inf", "norm is inf, no finite number"),
+        ("model.ssd.num_classes=0", "num_classes is 0, and for data/hand_label_map.pbtxt it must"),
+        ("model.ssd.num_classes=1000000000", "it must be 1 to 32767"),
     ],
 )
 def test_a_wrong_setting_is_told(setting, message):
     with pytest.raises(UserError, match=re.escape(message)):
         pipeline.load("ssd_mobilenet_v1_quick", settings=(setting,))
+
+
+def test_a_model_with_fewer_classes_than_its_label_map_is_told(tmp_path):
+    labelmap.write_label_map(tmp_path / "map.pbtxt", {"cat": 1, "dog": 3})
+    its = f"train_input_reader.label_map_path={tmp_path / 'map.pbtxt'}"
+    with pytest.raises(UserError, match=r"num_classes is 1, .* must be 3 to"):
+        pipeline.load("ssd_mobilenet_v1_quick", settings=(its,))
+    config = pipeline.load("ssd_mobilenet_v1_quick", settings=(its, "model.ssd.num_classes=3"))
+    assert pipeline.num_classes(config.proto) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("iou_threshold not in [0, 1.0].\nmore", "iou_threshold not in [0, 1.0]."),
+        (
+            'in user code:\n\n    File "x.py", line 3, in f  *\n        g()\n\n'
+            "    ValueError: iou_thresh must be between 0 and 1\n",
+            "ValueError: iou_thresh must be between 0 and 1",
+        ),
+        ("", "no reason given"),
+    ],
+)
+def test_the_apis_refusal_is_told_with_its_reason(text, reason):
+    config = pipeline.load("ssd_mobilenet_v1_quick")
+    with (
+        pytest.raises(UserError, match=rf"ssd_mobilenet_v1_quick\.config: {re.escape(reason)}$"),
+        pipeline.explain_refusal(config),
+    ):
+        raise ValueError(text)
 
 
 def test_a_mistake_in_a_config_is_told_with_its_line(tmp_path):
@@ -104,6 +143,20 @@ def test_data_points_both_readers_to_a_folder_and_missing_records_say_what_to_ru
     assert (train.name[:5], val.name[:3]) == ("train", "val")
     with pytest.raises(UserError, match=r"test\.record"):
         pipeline.record_files(pipeline.eval_reader(proto), "test")
+
+
+@pytest.mark.parametrize("split", ["**", "../val", "[", ""])
+def test_a_split_is_a_name_and_no_pattern(split, tmp_path):
+    proto = pipeline.load("ssd_mobilenet_v1_quick", data=tmp_path).proto
+    with pytest.raises(UserError, match="is no name of a split"):
+        pipeline.record_files(pipeline.eval_reader(proto), split)
+
+
+def test_data_that_is_a_link_to_itself_holds_no_records(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    proto = pipeline.load("ssd_mobilenet_v1_quick", data=tmp_path / "loop").proto
+    with pytest.raises(UserError, match="no TFRecords at"):
+        pipeline.record_files(proto.train_input_reader)
 
 
 def test_a_second_stage_that_wants_more_boxes_than_the_first_proposes_is_told():

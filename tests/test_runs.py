@@ -26,7 +26,8 @@ ENTRY = {
     "seed": 1,
     "examples": 7,
     "records": {"folder": "data/x/tfrecords", "manifest_sha256": None},
-    "api": {},
+    "commit": None,
+    "api": {"kind": "registry", "version": "1"},
     "versions": {},
 }
 

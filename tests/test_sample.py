@@ -274,6 +274,14 @@ def test_misuse_is_said_and_leaves_nothing(tmp_path: Path, wrong: dict[str, int]
     assert not list(tmp_path.iterdir())
 
 
+def test_the_step_takes_as_many_videos_as_there_are_names(step, tmp_path: Path) -> None:
+    assert len(set(names(5592))) == 5592
+    done = step("prepare_egohands.py", "--sample", "--videos", 5593, "--out", tmp_path / "no")
+    assert done.returncode == 2
+    assert "error: --videos is 5592 at most" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_failure_leaves_no_half_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("no more")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from google.protobuf import text_format
 
@@ -50,6 +52,23 @@ def test_fewer_steps_shorten_the_cosine_and_its_warm_up():
     schedule.set_steps(proto, 500)
     assert proto.train_config.num_steps == cosine.total_steps == 500
     assert cosine.warmup_steps == pytest.approx(share * 500, abs=1)
+
+
+def test_fewer_steps_shorten_the_time_that_a_cosine_keeps_its_base_rate():
+    proto = load(
+        "cosine_decay_learning_rate { learning_rate_base: 0.01 total_steps: 20000 "
+        "warmup_steps: 1000 hold_base_rate_steps: 5000 }"
+    )
+    schedule.set_steps(proto, 1000)
+    rate = proto.train_config.optimizer.adam_optimizer.learning_rate
+    cosine = rate.cosine_decay_learning_rate
+    assert (cosine.warmup_steps, cosine.hold_base_rate_steps, cosine.total_steps) == (50, 250, 1000)
+
+
+@pytest.mark.parametrize("rate", [1e308, 1e-300])
+def test_a_rate_that_float32_cannot_hold_is_told(rate):
+    with pytest.raises(UserError, match=re.escape(f"--lr {rate:g}: a learning rate is a float32")):
+        schedule.set_base_rate(load(), rate)
 
 
 @pytest.mark.parametrize("text", OTHERS)

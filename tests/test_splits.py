@@ -97,7 +97,9 @@ def test_a_stratified_split_keeps_rare_classes_on_both_sides():
     [
         (replace(RANDOM, val_size=50), "--val-size 50 of 50 frames leaves nothing to train on"),
         (Rule("video", 1, 45), "--val-size 45 of 5 groups with 50 frames leaves nothing"),
-        (Rule("random", 1, None, folds=51, fold=1), "--folds 51 of 50 frames leaves nothing"),
+        (Rule("random", 1, None, folds=51, fold=1), "--folds 51 of 50 frames leaves a fold empty"),
+        # At once: they are not made first.
+        (Rule("random", 1, None, folds=10**12, fold=3), "leaves a fold empty"),
         (Rule("video", 1, None, folds=6, fold=1), "--folds 6 of 5 groups leaves a fold empty"),
         (Rule("group", 1, 5, "(W)"), r"--group '\(W\)' does not fit the frame V"),
     ],

@@ -12,7 +12,7 @@ import textwrap
 import pytest
 from conftest import ROOT
 
-from hand_detection import models, paths
+from hand_detection import models, paths, venv
 
 FOLDERS = ("", "tools", "tools/jetson", "benchmarks", "benchmarks/original", "tests/reliability")
 SCRIPTS = sorted(
@@ -24,6 +24,15 @@ SCRIPTS = sorted(
 # These hand their options on to what they install first.
 INSTALL_FIRST = ("test.sh", "tests/reliability/run.sh")
 MODEL_SCRIPTS = ("train.sh", "eval.sh", "export.sh")
+# What is started as `python -I`: by a shell face's last line, or by `venv.enter`.
+ISOLATION = re.compile(r'-I "\$root/(.+) "\$@"|venv\.enter\(\)')
+ISOLATED = {
+    script: found[1].replace('"', "").split() if found[1] else [script]
+    for script in SCRIPTS
+    if not script.startswith(("benchmarks/", "tests/"))
+    if (found := ISOLATION.search((ROOT / script).read_text(encoding="utf-8")))
+}
+FACES = [script for script in ISOLATED if script.endswith(".sh")]
 
 
 def _header(script: str) -> list[str]:
@@ -37,8 +46,60 @@ def test_help_answers_at_once_from_any_directory(script, step, tmp_path):
     done = step(script, "-h", cwd=tmp_path, env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"})
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
-    # What takes seconds to import: the profile on stderr names every module.
-    assert not re.search(r"\| +(tensorflow|matplotlib|scipy|cv2)$", done.stderr, re.MULTILINE)
+    _assert_light(done.stderr)
+
+
+@pytest.mark.parametrize("script", ISOLATED)
+def test_help_imports_nothing_that_takes_seconds(script, tmp_path):
+    """As the test above, where Python's variables do not reach."""
+    file, *module = ISOLATED[script]
+    command = [venv.PYTHON, "-I", "-X", "importtime", ROOT / file, *module, "-h"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert "argparse" in done.stderr
+    _assert_light(done.stderr)
+
+
+def _assert_light(profile: str) -> None:
+    """What takes seconds to import is not in Python's profile, which names every module."""
+    assert not re.search(r"\| +(tensorflow|matplotlib|scipy|cv2)$", profile, re.MULTILINE)
+
+
+@pytest.mark.parametrize("script", ISOLATED)
+def test_neither_files_of_the_working_directory_nor_pythons_variables_matter(
+    script, step, tmp_path
+):
+    for name in ("argparse", "json", "signal"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not ours')")
+    variables = {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONOPTIMIZE": "2"}
+    done = step(script, "-h", cwd=tmp_path, env=variables)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("script", FACES)
+def test_a_face_finds_its_repository_through_a_link_and_with_cdpath(script, tmp_path):
+    (tmp_path / "link.sh").symlink_to(ROOT / script)
+    for command, cwd in (("./link.sh", tmp_path), (f"{ROOT.name}/{script}", ROOT.parent)):
+        variables = {**os.environ, "CDPATH": "."}
+        done = subprocess.run(
+            [command, "-h"], cwd=cwd, env=variables, capture_output=True, text=True, timeout=60
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("script", ISOLATED)
+def test_a_step_works_without_stdout_and_stderr(script):
+    for call, status in (('"$0" -h >&-', 0), ('"$0" --none <&- >&- 2>&-', 2)):
+        command = ["bash", "-c", call, ROOT / script]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (status, "")
+
+
+@pytest.mark.parametrize("option", ["--steps", "--batch-size", "--seed"])
+def test_a_number_that_no_config_can_hold_is_misuse(option, step):
+    done = step("train.sh", "ssd_mobilenet_v1_quick", option, 2**31)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"argument {option}: '{2**31}' is above {2**31 - 1}\n")
 
 
 @pytest.mark.parametrize("script", [name for name in SCRIPTS if len(_header(name)) > 1])
@@ -129,3 +190,21 @@ def test_what_a_library_makes_of_a_sigterm_is_no_traceback():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert done.returncode == 128 + signal.SIGTERM
     assert done.stderr == "terminated\n"
+
+
+def test_a_file_that_grew_too_large_for_tensorflow_is_one_line():
+    """Of `ulimit -f`."""
+    text = """
+        from hand_detection import console
+
+        class Error(Exception):
+            __module__ = "tensorflow.errors"
+
+        def main():
+            raise Error("{{function_node x}} runs/a/model.ckpt; File too large [Op:SaveV2]")
+
+        console.run(main)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(text)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (1, "error: File too large: runs/a/model.ckpt\n")

@@ -17,7 +17,13 @@ from hand_detection import paths
 SCRIPT = "tools/tensorboard.sh"
 
 
-@pytest.mark.parametrize("arguments", [("--no-such",), ("a", "b"), ("--port", "x"), ("--port",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(("--no-such",), ("a", "b"), ("",), ("../data",), ("..",)),
+        *(("--port", "x"), ("--port",), ("--port", "99999")),
+    ],
+)
 def test_misuse_exits_with_2_and_says_what_was_wrong(step, arguments):
     done = step(SCRIPT, *arguments)
     assert done.returncode == 2

@@ -29,7 +29,7 @@ def run_step(script: str, *args: object, timeout: float = 300) -> subprocess.Com
             text=True,
             timeout=timeout,
             check=False,
-            env={**os.environ, "TMPDIR": temporary},
+            env={**os.environ, "TMPDIR": temporary, "PYTHONDONTWRITEBYTECODE": ""},
         )
         assert [path.name for path in Path(temporary).iterdir()] == []
     return done

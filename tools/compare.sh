@@ -2,11 +2,11 @@
 # Compares trained runs on the same frames, and says whether they differ. tools/compare.sh -h
 set -euo pipefail
 
-root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(dirname -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")")
 python=$root/.venv/bin/python
 
 if [[ ! -x $python ]]; then
   echo "error: .venv is missing: run ./install.sh first" >&2
   exit 1
 fi
-PYTHONPATH=$root exec "$python" -m hand_detection.compare "$@"
+exec "$python" -I "$root/hand_detection/run.py" compare "$@"

@@ -10,7 +10,7 @@ if (($#)); then
   echo "error: unknown option $1; see tools/lock.sh -h" >&2
   exit 2
 fi
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/.."
 [[ -x .venv/bin/python ]] || { echo "error: .venv is missing: run ./install.sh first" >&2; exit 1; }
 
 work=$(mktemp -d)

@@ -19,13 +19,15 @@ misuse() { # MESSAGE
   exit 2
 }
 
-root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(dirname -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")")
 run='' port=()
 while (($#)); do
   case $1 in
     -h | --help) usage && exit ;;
-    --port) [[ ${2-} =~ ^[0-9]+$ ]] || misuse '--port wants a number' && port=(--port "$2") && shift ;;
+    --port) [[ ${2-} =~ ^[0-9]{1,5}$ && $((10#$2)) -lt 65536 ]] || misuse '--port wants 0 to 65535'
+      port=(--port "$2") && shift ;;
     -*) misuse "unrecognized arguments: $1" ;;
+    . | .. | */* | "") misuse "'$1' is no name of a folder below runs/" ;;
     *) [[ -z $run ]] || misuse "one RUN, not two" && run=$1 ;;
   esac
   shift
@@ -34,4 +36,4 @@ logdir=$root/runs${run:+/$run}
 python=$root/.venv/bin/python
 [[ -x $python ]] || { echo "error: .venv is missing: run ./install.sh first" >&2 && exit 1; }
 [[ -d $logdir ]] || { echo "error: there is no runs/$run: run ./train.sh first" >&2 && exit 1; }
-exec "$python" -m tensorboard.main --logdir "$logdir" --host 127.0.0.1 "${port[@]}"
+exec "$python" -I -m tensorboard.main --logdir "$logdir" --host 127.0.0.1 "${port[@]}"

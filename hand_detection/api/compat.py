@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -60,6 +61,7 @@ def activate(research: Path = RESEARCH) -> Any:
     logging.getLogger().setLevel(logging.ERROR)
     tf.disable_v2_behavior()
     _restore_names_for_tf_slim()
+    _leave_no_bytecode()
     from hand_detection.api import contrib, estimator
 
     tf.contrib = contrib.install()
@@ -80,6 +82,32 @@ def silent_start() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def reason(error: Exception) -> str:
+    """The line of a TensorFlow error, or another, that tells what was wrong.
+
+    It stands after the node that found it, where the graph was made, and a count of its causes.
+    """
+    text = str(getattr(error, "message", error))
+    said = re.split(r"^Node: .*\n", text, flags=re.MULTILINE)[-1]
+    lines = [line.strip() for line in said.splitlines() if "root error" not in line]
+    return next(filter(None, lines), type(error).__name__)
+
+
+def _leave_no_bytecode() -> None:
+    """AutoGraph removes its temporary modules, not what Python compiles of them beside them."""
+    loader = importlib.import_module("tensorflow.python.autograph.pyct.loader")
+    load = loader.load_source
+
+    def load_source(*args: Any, **kwargs: Any) -> Any:
+        before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+        try:
+            return load(*args, **kwargs)
+        finally:
+            sys.dont_write_bytecode = before
+
+    loader.load_source = load_source
 
 
 def _restore_names_for_tf_slim() -> None:

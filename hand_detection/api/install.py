@@ -19,10 +19,10 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from hand_detection import console, files
+from hand_detection import console, files, run
 from hand_detection.api import protos, rules, source
 from hand_detection.console import UserError, say
-from hand_detection.paths import API, BUILD, ROOT, shown
+from hand_detection.paths import API, BUILD, shown
 
 RECORD = "PORT.json"
 
@@ -154,9 +154,7 @@ def _compile(partial: Path, origin: source.Source) -> None:
 
 
 def _run_check(research: Path) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "hand_detection.api.check", str(research)], cwd=ROOT, check=False
-    )
+    result = subprocess.run(run.command("api.check", str(research)), check=False)
     if result.returncode != 0:
         raise UserError("the ported API does not pass its check; the reason stands above")
 

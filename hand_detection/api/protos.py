@@ -45,7 +45,7 @@ def compile_protos(research: Path) -> tuple[int, str]:
 def _protoc(source: list[str], research: Path, files: list[Path]) -> None:
     names = [file.relative_to(research).as_posix() for file in files]
     # In a process of its own, since it crashes in one that has TensorFlow's C++ protobuf loaded.
-    command = [sys.executable, "-m", "grpc_tools.protoc", *source, f"--python_out={research}"]
+    command = [sys.executable, "-I", "-m", "grpc_tools.protoc", *source, f"--python_out={research}"]
     if subprocess.run([*command, *names], check=False).returncode != 0:
         raise UserError("protoc refused the API's .proto files: its messages stand above")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from hand_detection import run
 from hand_detection.benchmarking.worker import STAGES
 from hand_detection.console import Progress, UserError
 from hand_detection.paths import ROOT, shown
@@ -144,8 +144,8 @@ class _Worker:
 
 @contextmanager
 def _start(model: Path, threads: int | None) -> Iterator[_Worker]:
-    command = [sys.executable, "-m", "hand_detection.benchmarking.worker", str(model.resolve())]
-    command += ["--threads", str(threads)] if threads else []
+    options = ["--threads", str(threads)] if threads else []
+    command = run.command("benchmarking.worker", str(model.resolve()), *options)
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,

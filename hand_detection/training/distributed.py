@@ -58,7 +58,7 @@ def cluster_from_environment() -> Cluster | None:
         addresses = tuple(chiefs + workers)
         for address in addresses:
             int(address.rpartition(":")[2])
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"TF_CONFIG is not a cluster and a task, like {example}") from None
     if set(jobs) - {"chief", "worker"} or kind not in ("chief", "worker"):
         raise UserError("TF_CONFIG: only workers (and a chief) take part, no ps or evaluator")

@@ -16,10 +16,13 @@ from hand_detection import (
     held_out,
     kitti,
     labelmap,
+    metrics,
+    model_card,
     models,
     pipeline,
     prepare,
     records,
+    runs,
     splits,
     tfrecords,
 )
@@ -178,11 +181,14 @@ CONFIG_TEXTS = Parser("config as text", _config_text, (CONFIG,), {})
 def _detections(data: bytes, folder: Path) -> None:
     path = folder / "found.json"
     path.write_bytes(data)
-    none = coco.Boxes(coco.np.zeros((0, 4)), coco.np.zeros(0, int), scores=coco.np.zeros(0))
-    images = [coco.Image("a", *SIZE, none, none)]
-    coco.read_detections(path, images, {"hand": 1})
+    rows, ones = coco.np.array([[1.0, 2, 30, 40]]), coco.np.ones(1, int)
+    truth = coco.Boxes(rows, ones, masks=[coco.masks.encode(coco.np.ones(SIZE[::-1], bool))])
+    images = [coco.Image("a", *SIZE, truth, coco.Boxes(rows[:0], ones[:0], scores=ones[:0]))]
+    images = coco.read_detections(path, images, {"hand": 1})
+    metrics.match(images, [1], masks=coco.have_masks(images))
 
 
+MASK = {"size": list(SIZE[::-1]), "counts": [5, 20, SIZE[0] * SIZE[1] - 25]}
 RESULT = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3.5, 4], "score": 0.5}
 
 
@@ -193,8 +199,12 @@ def _json(value: object) -> bytes:
 DETECTIONS = Parser(
     "detections file",
     _detections,
-    (_json([RESULT]), b"[]"),
+    (_json([RESULT]), b"[]", _json([{**RESULT, "segmentation": MASK}])),
     {
+        "too few run lengths": (
+            _json([{**RESULT, "segmentation": {**MASK, "counts": [0, 20]}}]),
+            REFUSED,
+        ),
         "nested 100,000 deep": (b"[" * 100_000, REFUSED),
         "5,000 digits": (_json([RESULT]).replace(b"3.5", b"1" * 4000), REFUSED),
         "10,000 digits": (_json([RESULT]).replace(b"3.5", b"1" * 10_000), REFUSED),
@@ -232,7 +242,7 @@ def _manifest(data: bytes, folder: Path) -> None:
         tfrecords.example_count(folder, split)
 
 
-def _with(value: dict, *keys: object, new: object) -> bytes:
+def _with(value: dict | list, *keys: object, new: object) -> bytes:
     copy = json.loads(json.dumps(value))
     at = copy
     for key in keys[:-1]:
@@ -292,16 +302,61 @@ DATASETS = Parser(
     },
 )
 
-RUN = [{"records": {"folder": "nowhere", "manifest_sha256": "0" * 64}, "steps": 3}]
+RUN = [
+    {
+        "started": "2026-01-01T00:00:00+0000", "model": "m", "overrides": {}, "first_step": 0,
+        "steps": 3, "batch_size": 2, "learning_rate": 0.1, "seed": 1, "examples": 7,
+        "records": {"folder": "nowhere", "manifest_sha256": "0" * 64}, "commit": None,
+        "api": {"kind": "registry", "version": "1"}, "versions": {"python": "3.11"},
+    }
+]  # fmt: skip
 
 
 def _run(data: bytes, folder: Path) -> None:
-    (folder / "run.json").write_bytes(data)
+    (folder / runs.HISTORY).write_bytes(data)
+    (folder / runs.CONFIG).write_bytes(CONFIG)
     held_out.kind(folder, folder, "val")
+    model_card.card(folder)
 
 
 RUNS = Parser(
-    "run.json", _run, (_json(RUN),), {"an object": (b"{}", READ), "a number": (b"3", READ)}
+    "run.json",
+    _run,
+    (_json(RUN),),
+    {
+        "an object": (b"{}", REFUSED),
+        "a number": (b"3", REFUSED),
+        "no start": (b"[]", REFUSED),
+        "an empty start": (b"[{}]", REFUSED),
+        "steps are text": (_with(RUN, 0, "steps", new="3"), REFUSED),
+    },
+)
+
+EVALUATION = {
+    "model": "m", "split": "val", "step": 3, "trained_on": held_out.RANDOM, "images": 4,
+    "metrics": dict.fromkeys(coco.TAGS, 0.5),
+}  # fmt: skip
+
+
+def _evaluation(data: bytes, folder: Path) -> None:
+    run = folder / "run"
+    run.mkdir()
+    path = runs.validation_file(run, 3)
+    path.write_bytes(data)
+    assert runs.validated(run) == [3]
+    held_out.side_by_side(folder, "m")  # leaves out what is damaged
+    runs.read_evaluation(path)
+
+
+EVALUATIONS = Parser(
+    "evaluation",
+    _evaluation,
+    (_json(EVALUATION), _json({**EVALUATION, "step": None})),
+    {
+        "a list": (b"[]", REFUSED),
+        "no numbers": (_with(EVALUATION, "metrics", new={}), REFUSED),
+        "numbers are text": (_with(EVALUATION, "metrics", coco.AP, new="0.5"), REFUSED),
+    },
 )
 
 
