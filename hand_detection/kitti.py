@@ -21,7 +21,6 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from hand_detection.console import UserError, is_text
-from hand_detection.files import write_text
 from hand_detection.images import SUFFIXES
 from hand_detection.paths import shown
 
@@ -182,11 +181,6 @@ def parse_labels(
         except ValueError as error:
             raise UserError(f"{shown(path)}, line {number}: {error}") from None
     return labels
-
-
-def write_labels(path: Path, labels: Iterable[Label]) -> None:
-    """Write the label file `path`, whole or not at all."""
-    write_text(path, labels_text(labels))
 
 
 def labels_text(labels: Iterable[Label]) -> str:

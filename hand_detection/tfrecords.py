@@ -158,24 +158,6 @@ def verify(folder: Path, *, full: bool = False) -> Manifest:
     return manifest
 
 
-def shard_paths(folder: Path, split: str) -> list[Path]:
-    """The shards of a split, in order.
-
-    Raises:
-        UserError: as `read_manifest`, or there is no such split.
-    """
-    return [folder / shard.name for shard in read_manifest(folder).split(split).shards]
-
-
-def example_count(folder: Path, split: str) -> int:
-    """How many frames a split has.
-
-    Raises:
-        UserError: as `read_manifest`, or there is no such split.
-    """
-    return sum(shard.examples for shard in read_manifest(folder).split(split).shards)
-
-
 def examples_in(shards: Sequence[Path]) -> int:
     """How many examples TFRecord files hold, checked: a cut file reads as a shorter one.
 

@@ -72,6 +72,11 @@ def kitti_folder(path: Path, frames: int = 10, size: tuple[int, int] = (64, 48))
     return path
 
 
+def shards(data: Path, split: str) -> list[Path]:
+    """The TFRecord files of a split of a prepared data set, in order."""
+    return sorted((data / "tfrecords").glob(f"{split}.record-*"))
+
+
 def add_outlines(data: Path) -> Path:
     """Give each object of a prepared data set of `kitti_folder` an outline: its box, cornered."""
     (data / "polygons").mkdir()

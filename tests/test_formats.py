@@ -47,7 +47,7 @@ def write_data(folder, labels=LABELS):
         (folder / name).mkdir(parents=True)
     for number, (name, of_frame) in enumerate(labels.items()):
         (folder / "images" / f"{name}.jpg").write_bytes(jpeg(number))
-        kitti.write_labels(folder / "labels" / f"{name}.txt", of_frame)
+        (folder / "labels" / f"{name}.txt").write_text(kitti.labels_text(of_frame))
     labelmap.write_label_map(folder / labelmap.FILE, CLASSES)
     return folder
 

@@ -24,7 +24,7 @@ def test_what_is_written_is_read_back_to_the_last_digit(tmp_path):
         kitti.Label("hand", (0, 0, 0, 719)),
         kitti.Label("hand", (0.1, 1 / 3, 1234.56789, 5), 0.5, 2, -1.5, (1, 2, 3), (4, 5, 6), 0.25),
     ]
-    kitti.write_labels(tmp_path / "a.txt", labels)
+    (tmp_path / "a.txt").write_text(kitti.labels_text(labels))
     assert kitti.read_labels(tmp_path / "a.txt", size=(1280, 720), classes=["hand"]) == labels
     lines = (tmp_path / "a.txt").read_text().splitlines()
     assert [len(line.split()) for line in lines] == [15, 15]
@@ -32,7 +32,7 @@ def test_what_is_written_is_read_back_to_the_last_digit(tmp_path):
 
 
 def test_an_image_without_an_object_has_an_empty_file(tmp_path):
-    kitti.write_labels(tmp_path / "a.txt", [])
+    (tmp_path / "a.txt").write_text(kitti.labels_text([]))
     assert (tmp_path / "a.txt").read_bytes() == b""
     assert kitti.read_labels(tmp_path / "a.txt") == []
 

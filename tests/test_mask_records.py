@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_data import add_outlines, contents, kitti_folder
+from small_data import add_outlines, contents, kitti_folder, shards
 
 from hand_detection import frames, kitti, labelmap, masks, polygons, tfrecords
 from hand_detection.console import UserError
@@ -43,7 +43,7 @@ def decoded(data):
             tensors[key] for key in ("filename", "groundtruth_boxes", "groundtruth_instance_masks")
         ]
         for split in ("train", "val"):
-            for path in tfrecords.shard_paths(data / "tfrecords", split):
+            for path in shards(data, split):
                 for serialized in tf.python_io.tf_record_iterator(str(path)):
                     name, boxes, of_boxes = session.run(wanted, {record: serialized})
                     found[name.decode()] = boxes, of_boxes
@@ -73,9 +73,8 @@ def test_evaluation_reads_the_same_masks(data):
     create(data)
     by_api, seen = decoded(data), 0
     for split in ("train", "val"):
-        shards = tfrecords.shard_paths(data / "tfrecords", split)
         for image, _ in frames.iterate(
-            shards, "data/hand_label_map.pbtxt", pictures=False, with_masks=True
+            shards(data, split), "data/hand_label_map.pbtxt", pictures=False, with_masks=True
         ):
             seen += 1
             theirs = by_api[image.name][1]
@@ -148,14 +147,14 @@ def reader(kind="PNG_MASKS", wanted=True):
 
 def test_a_config_that_wants_masks_refuses_records_that_have_none(data):
     create(data, replace(MASKED, masks=False))
-    shards = tfrecords.shard_paths(data / "tfrecords", "train")
+    files = shards(data, "train")
     with pytest.raises(UserError, match=r"has no masks.*create_tfrecords\.sh --masks"):
-        frames.require_fit(reader(), shards)
-    frames.require_fit(reader(wanted=False), shards)
+        frames.require_fit(reader(), files)
+    frames.require_fit(reader(wanted=False), files)
     create(data, overwrite=True)
-    frames.require_fit(reader(), shards)
+    frames.require_fit(reader(), files)
     with pytest.raises(UserError, match="mask_type: PNG_MASKS"):
-        frames.require_fit(reader("NUMERICAL_MASKS"), shards)
+        frames.require_fit(reader("NUMERICAL_MASKS"), files)
 
 
 def test_training_gets_each_mask_where_its_box_is_flipped_or_not(data):
