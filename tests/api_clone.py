@@ -57,7 +57,8 @@ def make_project(folder: Path, pinned: str) -> Path:
     """A git repository with this project's files, whose submodule `models` is at `pinned`."""
     for name in FILES:
         if (ROOT / name).is_dir():
-            ignore = shutil.ignore_patterns("__pycache__")
+            # The browser demo's modules are there once its test has run: 148 MB.
+            ignore = shutil.ignore_patterns("__pycache__", "*node_modules*")
             shutil.copytree(ROOT / name, folder / name, ignore=ignore)
         else:
             folder.mkdir(parents=True, exist_ok=True)
