@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent
 def main() -> None:
     """Parse the command line, prepare, say what comes next."""
     from hand_detection import paths
-    from hand_detection.console import positive_number, say, seed_number
+    from hand_detection.console import positive_number, say, whole_number
     from hand_detection.parallel import default_workers
 
     parser = argparse.ArgumentParser(
@@ -30,7 +30,7 @@ def main() -> None:
     source.add_argument("--sample", action="store_true", help="generate a small data set")
     parser.add_argument("--videos", type=positive_number, metavar="N", help="of the sample (15)")
     parser.add_argument("--frames", type=positive_number, metavar="N", help="a sample's video (20)")
-    parser.add_argument("--seed", type=seed_number, metavar="N", help="of the sample (0)")
+    parser.add_argument("--seed", type=whole_number, metavar="N", help="of the sample (0)")
     parser.add_argument(
         "--verify", action="store_true", help="decode all of it again and draw contact sheets"
     )

@@ -209,11 +209,6 @@ def positive_number(text: str) -> int:
     return int(text)
 
 
-def seed_number(text: str) -> int:
-    """An argparse type: a seed."""
-    return whole_number(text)
-
-
 class Progress:
     """A bar with ETA on a terminal; elsewhere a plain line every few seconds, and the last.
 

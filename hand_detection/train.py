@@ -141,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--seed",
-        type=console.seed_number,
+        type=console.whole_number,
         default=SEED,
         help="of weights, order and augmentation (%(default)s)",
     )
